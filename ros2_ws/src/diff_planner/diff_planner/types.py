@@ -236,6 +236,10 @@ class InputHealth:
     max_age_s: float
     fault: FaultBit = FaultBit.NONE
     reason: str = ""
+    received: int = 0
+    """Messages since start."""
+    dropped: int = 0
+    """Of these, messages that were late, doubled or could not be used."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,285 @@
+"""`Planner.plan`: the one line from sensors to a labelled plan, read top to bottom.
+
+The ROS node, the bag replay, the simulator and the rollout collector call it and hold no
+planning logic of their own.  It is also the only place where an exception becomes a safe plan.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diff_planner import fallback, noise, safety, selection
+from diff_planner.config import PlannerConfig
+from diff_planner.errors import (
+    BackendError,
+    ContractError,
+    DiffPlannerError,
+    MissingInputError,
+    NonFiniteInputError,
+)
+from diff_planner.fallback import LastPlan
+from diff_planner.features import FeatureBuilder
+from diff_planner.inference.backend import Backend
+from diff_planner.refine import refine
+from diff_planner.types import (
+    Candidates,
+    EgoState,
+    FaultBit,
+    FloatArray,
+    InputHealth,
+    LidarSweep,
+    PlannerInput,
+    PlannerOutput,
+    PlannerState,
+    RejectBit,
+    Source,
+    Trajectory,
+)
+
+logger = logging.getLogger("diff_planner")
+
+
+class StageClock:
+    """Wall-clock milliseconds of each stage of a cycle."""
+
+    def __init__(self) -> None:
+        """Start the clock."""
+        self.timing_ms: dict[str, float] = {}
+        self._start = self._last = time.perf_counter()
+
+    def mark(self, stage: str) -> None:
+        """End the running stage under this name."""
+        now = time.perf_counter()
+        self.timing_ms[stage] = (now - self._last) * 1e3
+        self._last = now
+
+    def total(self) -> dict[str, float]:
+        """Return every stage and `total`."""
+        return {**self.timing_ms, "total": (time.perf_counter() - self._start) * 1e3}
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What a cycle came to: the chosen states, or None with the reason."""
+
+    candidates: Candidates
+    states: FloatArray | None
+    faults: FaultBit
+    reason: str
+
+
+class Planner:
+    """One planner for one vehicle: deterministic in (input, seed, model, config) and last plan."""
+
+    def __init__(self, config: PlannerConfig, backend: Backend) -> None:
+        """Take a loaded backend.
+
+        Args:
+            config: everything the planner is told.
+            backend: its card decides the features that are built.
+        """
+        self.config = config
+        self.backend = backend
+        self._features = FeatureBuilder(backend.card.features, config.vehicle)
+        self._last: LastPlan | None = None
+        self._fault_since_ns: int | None = None
+        self._plan_id = 0
+
+    def plan(self, planner_input: PlannerInput) -> PlannerOutput:
+        """Run one cycle; never raises on bad input or a failing backend.
+
+        Args:
+            planner_input: what the synchronizer matched for one anchor stamp.
+
+        Returns:
+            A plan labelled DIFFUSION, or what `fallback` gives with the reason.
+        """
+        clock = StageClock()
+        try:
+            choice = self._choose(planner_input, clock)
+        except Exception as error:
+            faults, reason = _explain(error)
+            output = self._fall_back(planner_input, faults, reason)
+            return replace(output, timing_ms=clock.total())
+        if choice.states is None:
+            output = self._fall_back(planner_input, choice.faults, choice.reason)
+            return replace(output, candidates=choice.candidates, timing_ms=clock.total())
+        return replace(self._accept(planner_input, choice), timing_ms=clock.total())
+
+    def fallback(
+        self,
+        stamp_ns: int,
+        ego: EgoState | None,
+        reason: str,
+        *,
+        faults: FaultBit = FaultBit.INPUT_MISSING,
+        lidar: LidarSweep | None = None,
+        health: tuple[InputHealth, ...] = (),
+    ) -> PlannerOutput:
+        """Hold the last plan, stop comfortably or brake hard; never calls the network.
+
+        Args:
+            stamp_ns: of the newest valid odometry, or an estimate (fault STAMP_ESTIMATED).
+            ego: motion at `stamp_ns`, or None when it is not known: then the plan is a
+                standstill in base_link.
+            reason: a sentence for the status message.
+            faults: what is wrong.
+            lidar: the newest sweep, if there is one, to judge a held plan by.
+            health: what the synchronizer found of each input.
+        """
+        if self._fault_since_ns is None:
+            self._fault_since_ns = stamp_ns
+        trajectory = fallback.plan(
+            stamp_ns, ego, self._last, lidar, self.config, self._fault_since_ns
+        )
+        self._plan_id += 1
+        return PlannerOutput(
+            trajectory=trajectory,
+            odom_SE3_ego=np.eye(4) if ego is None else ego.odom_SE3_ego,
+            frame_id=self.config.inputs.base_frame if ego is None else ego.frame_id,
+            plan_id=self._plan_id,
+            state=PlannerState.FALLBACK,
+            faults=faults,
+            reason=reason,
+            health=health,
+            seed=self.config.model.seed,
+        )
+
+    def reset(self, reason: str) -> None:
+        """Forget the last plan: after a clock jump, with a new bag, with a new episode."""
+        logger.info("planner reset: %s", reason)
+        self._last = None
+        self._fault_since_ns = None
+
+    def _choose(self, planner_input: PlannerInput, clock: StageClock) -> _Choice:
+        _require_sensors(planner_input)
+        inputs = self._features.build(planner_input)
+        clock.mark("features")
+        draws = noise.draw(
+            self.backend.card.noise, self.config.model.seed, planner_input.stamp_ns
+        )
+        proposals = self.backend.run(inputs, draws)
+        clock.mark("inference")
+        states = refine(proposals, planner_input.ego, self.config.refine)
+        clock.mark("refine")
+        last_states = self._last_states(planner_input)
+        context = safety.SafetyContext(
+            vehicle=self.config.vehicle,
+            config=self.config.safety,
+            ego=planner_input.ego,
+            lidar=planner_input.lidar,
+            last_plan=last_states,
+        )
+        bits = safety.check(states, context)
+        order = selection.rank(proposals, planner_input.ego, last_states)
+        passed = [k for k in order[: self.config.selection.max_tries] if bits[k] == 0]
+        clock.mark("safety")
+        candidates = Candidates(
+            states=states,
+            scores_raw=proposals.scores,
+            scores=_softmax(proposals.scores),
+            reject_bits=bits,
+            order=order,
+            selected=int(passed[0]) if passed else -1,
+        )
+        if passed:
+            return _Choice(candidates, states[passed[0]], FaultBit.NONE, "")
+        tried = bits[order[: self.config.selection.max_tries]]
+        return _Choice(candidates, None, _fault_of(tried), _why_none(tried))
+
+    def _accept(self, planner_input: PlannerInput, choice: _Choice) -> PlannerOutput:
+        assert choice.states is not None
+        trajectory = Trajectory(planner_input.stamp_ns, Source.DIFFUSION, choice.states)
+        self._last = LastPlan(planner_input.stamp_ns, planner_input.ego.odom_SE3_ego, trajectory)
+        self._fault_since_ns = None
+        self._plan_id += 1
+        missing = [h.reason or h.name for h in planner_input.health if h.fault]
+        return PlannerOutput(
+            trajectory=trajectory,
+            odom_SE3_ego=planner_input.ego.odom_SE3_ego,
+            frame_id=planner_input.ego.frame_id,
+            plan_id=self._plan_id,
+            state=PlannerState.DEGRADED if planner_input.faults else PlannerState.NOMINAL,
+            faults=planner_input.faults,
+            reason="; ".join(missing),
+            candidates=choice.candidates,
+            health=planner_input.health,
+            seed=self.config.model.seed,
+        )
+
+    def _fall_back(
+        self, planner_input: PlannerInput, faults: FaultBit, reason: str
+    ) -> PlannerOutput:
+        return self.fallback(
+            planner_input.stamp_ns,
+            planner_input.ego,
+            reason,
+            faults=planner_input.faults | faults,
+            lidar=planner_input.lidar,
+            health=planner_input.health,
+        )
+
+    def _last_states(self, planner_input: PlannerInput) -> FloatArray | None:
+        """Return the last plan's states [N, 7] from now on, in base_link at the new stamp."""
+        if self._last is None:
+            return None
+        return fallback.carry(self._last, planner_input.stamp_ns, planner_input.ego.odom_SE3_ego)
+
+
+def _require_sensors(planner_input: PlannerInput) -> None:
+    """Refuse a cycle in which the planner would be blind or unguarded.
+
+    A missing camera among several is a degraded cycle, its mask tells the network.  Without LiDAR
+    the collision rule has nothing to judge by, and without any camera the network is blind.
+    """
+    if planner_input.lidar is None:
+        raise MissingInputError(_absent(planner_input, "lidar"))
+    if not planner_input.cameras:
+        raise MissingInputError(_absent(planner_input, "camera"))
+
+
+def _absent(planner_input: PlannerInput, kind: str) -> str:
+    reasons = [h.reason for h in planner_input.health if h.fault and h.reason]
+    return "; ".join([f"no {kind} input in this cycle", *reasons])
+
+
+def _explain(error: Exception) -> tuple[FaultBit, str]:
+    """Name the fault bits and the sentence of an exception; an unknown one is logged whole."""
+    if isinstance(error, NonFiniteInputError):
+        return FaultBit.NONFINITE_IN, str(error)
+    if isinstance(error, (BackendError, ContractError)):
+        return FaultBit.MODEL, str(error)
+    if isinstance(error, MissingInputError):
+        return FaultBit.INPUT_MISSING, str(error)
+    if isinstance(error, DiffPlannerError):
+        return FaultBit.INPUT_MISSING, str(error)
+    logger.exception("unexpected failure while planning")
+    return FaultBit.MODEL, f"unexpected {type(error).__name__}: {error}"
+
+
+def _softmax(logits: FloatArray) -> FloatArray:
+    """Return scores 0..1 [M]; zeros where a logit is not finite."""
+    finite = np.isfinite(logits)
+    shifted = np.where(finite, logits, -np.inf).astype(np.float64)
+    weights = np.exp(shifted - shifted[finite].max()) if finite.any() else np.zeros(len(logits))
+    return (weights / max(weights.sum(), 1e-12)).astype(np.float32)
+
+
+def _fault_of(tried_bits: FloatArray) -> FaultBit:
+    """Name the fault of a cycle whose tried candidates [K] were all refused."""
+    if (tried_bits & RejectBit.NONFINITE).all():
+        return FaultBit.NONFINITE_OUT
+    if (tried_bits & RejectBit.DISCONTINUITY).all():
+        return FaultBit.INFEASIBLE | FaultBit.DISCONTINUOUS
+    return FaultBit.INFEASIBLE
+
+
+def _why_none(tried_bits: FloatArray) -> str:
+    """Say how many of the tried candidates [K] each rule refused."""
+    counts = {bit.name: int(((tried_bits & bit) != 0).sum()) for bit in RejectBit}
+    named = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    return f"none of the {len(tried_bits)} best candidates passed: {named}"
