@@ -34,6 +34,10 @@ class BagError(DiffPlannerError):
     """A bag that cannot be read or written: not there, empty, truncated, disk full."""
 
 
+class ResultsError(DiffPlannerError):
+    """Results or a report that cannot be read or written: unknown version, empty, disk full."""
+
+
 class ContractError(DiffPlannerError):
     """A model file, card or tensor that does not fit what the caller expects."""
 
