@@ -38,6 +38,10 @@ class ResultsError(DiffPlannerError):
     """Results or a report that cannot be read or written: unknown version, empty, disk full."""
 
 
+class OutputError(DiffPlannerError):
+    """A file that cannot be written: no permission, disk full."""
+
+
 class ContractError(DiffPlannerError):
     """A model file, card or tensor that does not fit what the caller expects."""
 

@@ -6,7 +6,6 @@ A few numbers a cycle are kept, never the cycle itself: memory stays small on a 
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from diff_planner.config import to_yaml
 from diff_planner.data.encode import Counters
 from diff_planner.data.replay_types import ReplayCycle, ReplaySummary
-from diff_planner.errors import BagError
+from diff_planner.files import whole_file
 from diff_planner.planner import Planner
 from diff_planner.types import FloatArray, PlannerOutput, RejectBit, Source
 
@@ -139,13 +138,7 @@ def write_timings(path: Path, timings: list[dict[str, float]]) -> None:
     """Write one JSON line a cycle; whole under its final name or not at all.
 
     Raises:
-        BagError: the disk is full or the folder cannot be written.
+        OutputError: the disk is full or the folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_text("".join(json.dumps(timing) + "\n" for timing in timings))
-        partial.replace(path)
-    except OSError as error:
-        raise BagError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        partial.unlink(missing_ok=True)

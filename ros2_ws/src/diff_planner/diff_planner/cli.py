@@ -1,0 +1,252 @@
+"""The `diff-planner` command: each sub-command reads its arguments and calls one function.
+
+Exit codes: 0 only when it did what was asked, 1 for a check that failed, 2 for bad usage or
+input.  Progress goes to stderr, results to stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from diff_planner import __version__
+from diff_planner.errors import ConfigError, DiffPlannerError
+from diff_planner.files import whole_file
+
+EXIT_OK, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+_FORMATTER = argparse.RawDescriptionHelpFormatter
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="diff-planner",
+        description="A truncated-diffusion planner for vehicles that run ROS 2.",
+        epilog="example:\n  diff-planner demo --out out/demo",
+        formatter_class=_FORMATTER,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_doctor(commands)
+    _add_replay(commands)
+    _add_export(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    arguments = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except DiffPlannerError as error:
+        print(f"diff-planner {arguments.command}: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print(
+            f"diff-planner {arguments.command}: interrupted, nothing was written",
+            file=sys.stderr,
+        )
+        return EXIT_INTERRUPTED
+
+
+def _add_common(parser: argparse.ArgumentParser, run: Callable[..., int]) -> None:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
+    parser.add_argument("--seed", type=_seed, default=0, help="seed of all noise (default 0)")
+    parser.set_defaults(run=run)
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"expected 0 to 2^63 - 1, got {value}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text}")
+    return value
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", help="a folder of models/ or a path (default nano)")
+    parser.add_argument("--backend", choices=["openvino", "torch"], help="default openvino")
+    parser.add_argument("--threads", type=int, help="inference threads (default 2)")
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="make a sample bag, plan on it, show the result",
+        description="Makes a synthetic 5 s bag, replays it through the planner and writes a page.",
+        epilog="example:\n  diff-planner demo --out out/demo",
+        formatter_class=_FORMATTER,
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder to write to")
+    _add_model_options(parser)
+    _add_common(parser, _run_demo)
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "doctor",
+        help="say whether a bag can drive the planner",
+        description="Examines topics, rates, sync, clocks, calibration and frames of a bag and "
+        "prints the configuration to use.  Exit 0 when the bag can drive the planner, else 1.",
+        epilog="example:\n  diff-planner doctor bags/drive.mcap --config-out drive.yaml",
+        formatter_class=_FORMATTER,
+    )
+    parser.add_argument("bag", type=Path, help="bag folder, .mcap or .db3")
+    parser.add_argument("--config", type=Path, help="judge against this configuration")
+    parser.add_argument("--config-out", type=Path, help="write the configuration to use")
+    _add_common(parser, _run_doctor)
+
+
+def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "replay",
+        help="plan on a recorded bag, lock-step and deterministic",
+        description="Feeds a bag through the planner and writes plans, candidates and status into "
+        "a new bag.  Without --config the topics are found as `doctor` finds them.",
+        epilog="example:\n  diff-planner replay drive.mcap --out plans.mcap --report report.html",
+        formatter_class=_FORMATTER,
+    )
+    parser.add_argument("bag", type=Path, help="bag folder, .mcap or .db3")
+    parser.add_argument("--out", type=Path, required=True, help="bag to write, OUT.mcap")
+    parser.add_argument("--report", type=Path, help="page to write, REPORT.html")
+    parser.add_argument("--config", type=Path, help="planner configuration (YAML)")
+    parser.add_argument("--start", type=_seconds, default=0.0, help="seconds to skip")
+    parser.add_argument("--duration", type=_seconds, help="seconds to replay (default: all)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
+    _add_model_options(parser)
+    _add_common(parser, _run_replay)
+
+
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="write a model folder: weights, ONNX with all steps inside, card (needs torch)",
+        description="Builds the nano network, untrained, from a seed and writes a model folder.  "
+        "Refused when the ONNX differs from torch.",
+        epilog="example:\n  diff-planner export --model nano --out models/my_nano --seed 1",
+        formatter_class=_FORMATTER,
+    )
+    parser.add_argument("--model", choices=["nano"], default="nano", help="which network")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    _add_common(parser, _run_export)
+
+
+def _run_demo(arguments: argparse.Namespace) -> int:
+    from diff_planner.data.sample_bag import make_sample_bag
+
+    out: Path = arguments.out
+    bag = out / "sample.mcap"
+    if not bag.exists():
+        print(f"making a sample bag: {bag}", file=sys.stderr)
+        make_sample_bag(bag, seed=arguments.seed)
+    return _replay(
+        arguments,
+        bag=bag,
+        plans=out / "plans.mcap",
+        page=out / "report.html",
+        overwrite=True,
+    )
+
+
+def _run_doctor(arguments: argparse.Namespace) -> int:
+    from diff_planner.config import load_config
+    from diff_planner.data import doctor
+
+    config = load_config(arguments.config) if arguments.config else None
+    report = doctor.examine(arguments.bag, config)
+    print(doctor.render(report))
+    _write_json(arguments.json, report.to_dict())
+    if arguments.config_out and report.config_yaml:
+        with whole_file(arguments.config_out) as partial:
+            partial.write_text(report.config_yaml, encoding="utf-8")
+    return EXIT_OK if report.can_drive else EXIT_CHECK_FAILED
+
+
+def _run_replay(arguments: argparse.Namespace) -> int:
+    return _replay(
+        arguments,
+        bag=arguments.bag,
+        plans=arguments.out,
+        page=arguments.report,
+        overwrite=arguments.overwrite,
+        config_path=arguments.config,
+        start_s=arguments.start,
+        duration_s=arguments.duration,
+    )
+
+
+def _run_export(arguments: argparse.Namespace) -> int:
+    try:
+        from diff_planner.inference.export import export_nano
+    except ImportError as error:
+        raise ConfigError(f"export needs the extra 'train' (torch): {error}") from None
+    card = export_nano(arguments.out, seed=arguments.seed)
+    print(f"{arguments.out}: {card.name}, {card.training}")
+    _write_json(arguments.json, card.model_dump(mode="json"))
+    return EXIT_OK
+
+
+def _replay(
+    arguments: argparse.Namespace,
+    *,
+    bag: Path,
+    plans: Path,
+    page: Path | None,
+    overwrite: bool,
+    config_path: Path | None = None,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+) -> int:
+    from diff_planner.report.run import ReplayRequest, run_replay
+
+    with tqdm(total=100, unit="%", desc="replay", leave=False, bar_format=_BAR) as bar:
+        run = run_replay(
+            ReplayRequest(
+                bag=bag,
+                plans=plans,
+                page=page,
+                overwrite=overwrite,
+                config_path=config_path,
+                start_s=start_s,
+                duration_s=duration_s,
+                model=arguments.model,
+                backend=arguments.backend,
+                threads=arguments.threads,
+                seed=arguments.seed,
+                command="diff-planner " + " ".join(sys.argv[1:]),
+            ),
+            on_progress=lambda share: bar.update(100.0 * share - bar.n),
+        )
+    print(run.table)
+    for name, path in run.files.items():
+        print(f"{name:<8} {path}")
+    _write_json(arguments.json, run.to_dict())
+    return EXIT_OK
+
+
+_BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}"
+
+
+def _write_json(path: Path | None, values: object) -> None:
+    if path is not None:
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

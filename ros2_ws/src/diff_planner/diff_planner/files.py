@@ -1,0 +1,41 @@
+"""Files that appear under their final name whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from diff_planner.errors import OutputError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
+
+    On any exception the temporary file is removed and nothing is left under the final name.
+
+    Raises:
+        OutputError: the folder cannot be written or the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(cannot_write(path, error)) from error
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+def cannot_write(path: Path, error: OSError) -> str:
+    """Say in a sentence why `path` could not be written, with the space that is left."""
+    folder = next((p for p in [path.parent, *path.parents] if p.is_dir()), Path("/"))
+    free_mb = shutil.disk_usage(folder).free / 1e6
+    return f"{path}: cannot be written ({error.strerror or error}); {free_mb:.0f} MB free there"
