@@ -31,7 +31,9 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example:\n  diff-planner demo --out out/demo",
         formatter_class=_FORMATTER,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {__version__}"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_doctor(commands)
@@ -43,7 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     arguments = build_parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)
@@ -59,8 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_common(parser: argparse.ArgumentParser, run: Callable[..., int]) -> None:
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
-    parser.add_argument("--seed", type=_seed, default=0, help="seed of all noise (default 0)")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the result as JSON"
+    )
+    parser.add_argument(
+        "--seed", type=_seed, default=0, help="seed of all noise (default 0)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -80,7 +88,9 @@ def _seconds(text: str) -> float:
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="a folder of models/ or a path (default nano)")
-    parser.add_argument("--backend", choices=["openvino", "torch"], help="default openvino")
+    parser.add_argument(
+        "--backend", choices=["openvino", "torch"], help="default openvino"
+    )
     parser.add_argument("--threads", type=int, help="inference threads (default 2)")
 
 
@@ -92,7 +102,9 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         epilog="example:\n  diff-planner demo --out out/demo",
         formatter_class=_FORMATTER,
     )
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder to write to")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/demo"), help="folder to write to"
+    )
     _add_model_options(parser)
     _add_common(parser, _run_demo)
 
@@ -108,7 +120,9 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument("bag", type=Path, help="bag folder, .mcap or .db3")
     parser.add_argument("--config", type=Path, help="judge against this configuration")
-    parser.add_argument("--config-out", type=Path, help="write the configuration to use")
+    parser.add_argument(
+        "--config-out", type=Path, help="write the configuration to use"
+    )
     _add_common(parser, _run_doctor)
 
 
@@ -122,12 +136,18 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         formatter_class=_FORMATTER,
     )
     parser.add_argument("bag", type=Path, help="bag folder, .mcap or .db3")
-    parser.add_argument("--out", type=Path, required=True, help="bag to write, OUT.mcap")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="bag to write, OUT.mcap"
+    )
     parser.add_argument("--report", type=Path, help="page to write, REPORT.html")
     parser.add_argument("--config", type=Path, help="planner configuration (YAML)")
     parser.add_argument("--start", type=_seconds, default=0.0, help="seconds to skip")
-    parser.add_argument("--duration", type=_seconds, help="seconds to replay (default: all)")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
+    parser.add_argument(
+        "--duration", type=_seconds, help="seconds to replay (default: all)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an existing OUT"
+    )
     _add_model_options(parser)
     _add_common(parser, _run_replay)
 
@@ -141,7 +161,9 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         epilog="example:\n  diff-planner export --model nano --out models/my_nano --seed 1",
         formatter_class=_FORMATTER,
     )
-    parser.add_argument("--model", choices=["nano"], default="nano", help="which network")
+    parser.add_argument(
+        "--model", choices=["nano"], default="nano", help="which network"
+    )
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     _add_common(parser, _run_export)
 
@@ -212,7 +234,7 @@ def _replay(
     start_s: float = 0.0,
     duration_s: float | None = None,
 ) -> int:
-    from diff_planner.report.run import ReplayRequest, run_replay
+    from diff_planner.commands.replay import ReplayRequest, run_replay
 
     with tqdm(total=100, unit="%", desc="replay", leave=False, bar_format=_BAR) as bar:
         run = run_replay(

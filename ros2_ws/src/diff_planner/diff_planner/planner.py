@@ -107,7 +107,9 @@ class Planner:
             return replace(output, timing_ms=clock.total())
         if choice.states is None:
             output = self._fall_back(planner_input, choice.faults, choice.reason)
-            return replace(output, candidates=choice.candidates, timing_ms=clock.total())
+            return replace(
+                output, candidates=choice.candidates, timing_ms=clock.total()
+            )
         return replace(self._accept(planner_input, choice), timing_ms=clock.total())
 
     def fallback(
@@ -194,7 +196,9 @@ class Planner:
     def _accept(self, planner_input: PlannerInput, choice: _Choice) -> PlannerOutput:
         assert choice.states is not None
         trajectory = Trajectory(planner_input.stamp_ns, Source.DIFFUSION, choice.states)
-        self._last = LastPlan(planner_input.stamp_ns, planner_input.ego.odom_SE3_ego, trajectory)
+        self._last = LastPlan(
+            planner_input.stamp_ns, planner_input.ego.odom_SE3_ego, trajectory
+        )
         self._fault_since_ns = None
         self._plan_id += 1
         missing = [h.reason or h.name for h in planner_input.health if h.fault]
@@ -203,7 +207,9 @@ class Planner:
             odom_SE3_ego=planner_input.ego.odom_SE3_ego,
             frame_id=planner_input.ego.frame_id,
             plan_id=self._plan_id,
-            state=PlannerState.DEGRADED if planner_input.faults else PlannerState.NOMINAL,
+            state=PlannerState.DEGRADED
+            if planner_input.faults
+            else PlannerState.NOMINAL,
             faults=planner_input.faults,
             reason="; ".join(missing),
             candidates=choice.candidates,
@@ -227,7 +233,9 @@ class Planner:
         """Return the last plan's states [N, 7] from now on, in base_link at the new stamp."""
         if self._last is None:
             return None
-        return fallback.carry(self._last, planner_input.stamp_ns, planner_input.ego.odom_SE3_ego)
+        return fallback.carry(
+            self._last, planner_input.stamp_ns, planner_input.ego.odom_SE3_ego
+        )
 
 
 def _require_sensors(planner_input: PlannerInput) -> None:
@@ -265,7 +273,11 @@ def _softmax(logits: FloatArray) -> FloatArray:
     """Return scores 0..1 [M]; zeros where a logit is not finite."""
     finite = np.isfinite(logits)
     shifted = np.where(finite, logits, -np.inf).astype(np.float64)
-    weights = np.exp(shifted - shifted[finite].max()) if finite.any() else np.zeros(len(logits))
+    weights = (
+        np.exp(shifted - shifted[finite].max())
+        if finite.any()
+        else np.zeros(len(logits))
+    )
     return (weights / max(weights.sum(), 1e-12)).astype(np.float32)
 
 

@@ -124,9 +124,15 @@ class Replay:
         """
         topics = self._topics(reader)
         start_ns = reader.start_ns + round(start_s * 1e9)
-        stop_ns = reader.end_ns + 1 if duration_s is None else start_ns + round(duration_s * 1e9)
+        stop_ns = (
+            reader.end_ns + 1
+            if duration_s is None
+            else start_ns + round(duration_s * 1e9)
+        )
         stop_ns = min(stop_ns, reader.end_ns + 1)
-        watchdog = Watchdog(self._config.watchdog_s, self._config.inputs.period_s, start_ns)
+        watchdog = Watchdog(
+            self._config.watchdog_s, self._config.inputs.period_s, start_ns
+        )
         clocks = time.perf_counter(), time.process_time()
         for message in self._messages(reader, topics, start_ns, stop_ns):
             now_ns = message.log_time_ns
@@ -215,7 +221,9 @@ class Replay:
             planner_input = None
         timing = {"decode": decode_ms, **output.timing_ms}
         timing["total"] = decode_ms + output.timing_ms.get("total", 0.0)
-        self._finish(replace(output, timing_ms=timing), planner_input, is_watchdog=False)
+        self._finish(
+            replace(output, timing_ms=timing), planner_input, is_watchdog=False
+        )
 
     def _overdue(self, moment_ns: int) -> None:
         """Give the plan that the vehicle's watchdog would give at this log time."""
@@ -233,11 +241,17 @@ class Replay:
 
     def _moment(self, elapsed_stamp_ns: int) -> FallbackMoment:
         return fallback_moment(
-            self._assembler.last_ego, elapsed_stamp_ns, self._config.fallback.hold_last_s
+            self._assembler.last_ego,
+            elapsed_stamp_ns,
+            self._config.fallback.hold_last_s,
         )
 
     def _finish(
-        self, output: PlannerOutput, planner_input: PlannerInput | None, *, is_watchdog: bool
+        self,
+        output: PlannerOutput,
+        planner_input: PlannerInput | None,
+        *,
+        is_watchdog: bool,
     ) -> None:
         cycle = ReplayCycle(
             index=self._tally.cycles,
