@@ -12,7 +12,6 @@ STAMPS := $(VENV)/.stamps
 STAMPS_CORE := $(VENV_CORE)/.stamps
 PACKAGE := ros2_ws/src/diff_planner
 MSGS := ros2_ws/src/diff_planner_msgs
-INSTALL := tools/install.sh tools/pip_env.sh
 MSG_FILES := $(wildcard $(MSGS)/msg/*.msg $(MSGS)/srv/*.srv) $(MSGS)/CMakeLists.txt $(MSGS)/package.xml
 PACKAGE_FILES := $(PACKAGE)/setup.py $(PACKAGE)/setup.cfg $(PACKAGE)/package.xml
 SETUP := $(STAMPS)/package $(STAMPS)/messages
@@ -71,7 +70,7 @@ clean: ## remove all that make has made
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis $(PACKAGE)/*.egg-info
 
 # Stamps: each is newer than the files it was made from, so a second run sets nothing up.
-%/.stamps/base: requirements/build.txt tools/check_system.sh $(INSTALL)
+%/.stamps/base: requirements/build.txt
 	@python=$$(tools/check_system.sh "$(PYTHON)"); \
 	echo "diff_planner: making $* with $$python"; \
 	"$$python" -m venv --clear $*; \
@@ -112,7 +111,7 @@ $(STAMPS_CORE)/test: requirements/test.txt $(STAMPS_CORE)/core
 
 # Editable, and without looking anywhere: all it needs is there by now.
 %/.stamps/package: %/.stamps/core $(PACKAGE_FILES)
-	source tools/pip_env.sh; $*/bin/python -m pip install --quiet --no-deps --no-build-isolation \
+	source tools/pip_env.sh; $*/bin/python -m pip install -qq --no-deps --no-build-isolation \
 	    --no-index --editable $(PACKAGE)
 	@touch $@
 

@@ -10,6 +10,6 @@ shift
 
 for name in "$@"; do
     echo "diff_planner: installing requirements/$name.txt into $venv"
-    "$venv/bin/python" -m pip install --quiet --require-hashes --no-deps --no-build-isolation \
+    "$venv/bin/python" -m pip install -qq --require-hashes --no-deps --no-build-isolation \
         -r "requirements/$name.txt"
 done

@@ -53,7 +53,8 @@ setup(
     maintainer_email="maintainers@diff-planner.invalid",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    include_package_data=False,
+    # Read by the code beside them, unlike the files of share/.
+    package_data={NAME: ["report/templates/*"]},
     zip_safe=False,
     install_requires=CORE,
     extras_require=EXTRAS,
