@@ -14,7 +14,9 @@ import numpy as np
 
 _BUILD_HOST = r"/opt/python/cp3\d+-cp3\d+"
 _PYTHON_HEADERS = re.compile(_BUILD_HOST + r"/include/python3\.\d+")
-_NUMPY_HEADERS = re.compile(_BUILD_HOST + r"/lib/python3\.\d+/site-packages/numpy/(_core|core)/include")
+_NUMPY_HEADERS = re.compile(
+    _BUILD_HOST + r"/lib/python3\.\d+/site-packages/numpy/(_core|core)/include"
+)
 
 
 def relocate(prefix: Path) -> int:

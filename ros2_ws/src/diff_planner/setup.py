@@ -23,13 +23,21 @@ CORE = [
     "rosbags==0.11.9",
     "openvino==2026.4.*",
     "jinja2>=3.1",
+    "tqdm>=4.66",
 ]
 EXTRAS = {
     "ros": ["ros-rclpy[fastrtps]==7.1.6", "ros-jazzy-common-interfaces==5.3.6"],
     # The simulator needs nothing beyond core yet.
     "sim": [],
     "train": ["torch==2.13.0", "safetensors>=0.5"],
-    "dev": ["pytest>=8", "hypothesis>=6", "onnx>=1.17", "onnxruntime>=1.20", "ruff>=0.9", "mypy>=1.15"],
+    "dev": [
+        "pytest>=8",
+        "hypothesis>=6",
+        "onnx>=1.17",
+        "onnxruntime>=1.20",
+        "ruff>=0.9",
+        "mypy>=1.15",
+    ],
 }
 
 
