@@ -109,10 +109,13 @@ class InputsConfig(ConfigModel):
 
 
 class FeatureConfig(ConfigModel):
-    """The shape of the model's inputs; part of its card, so it is not set by hand."""
+    """The shape of the model's inputs; part of its card, so it is not set by hand.
 
-    camera_height_px: int = Field(64, ge=32, le=1024)
-    camera_width_px: int = Field(256, ge=64, le=4096)
+    The defaults are nano's.
+    """
+
+    camera_height_px: int = Field(96, ge=32, le=1024)
+    camera_width_px: int = Field(384, ge=64, le=4096)
     lidar_cells: int = Field(256, ge=32, le=1024)
     lidar_px_per_m: float = Field(4.0, gt=0)
     lidar_max_count: int = Field(5, ge=1, le=255)
@@ -156,6 +159,12 @@ class RefineConfig(ConfigModel):
     )
     standstill_mps: float = Field(
         0.3, ge=0, le=2, description="Below this the heading is held: direction is noise."
+    )
+    reach_acceleration_mps2: float = Field(
+        2.5, gt=0, le=15, description="Poses farther than this allows are moved nearer."
+    )
+    reach_deceleration_mps2: float = Field(
+        5.0, gt=0, le=15, description="Poses nearer than this allows are moved farther."
     )
 
 
