@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-
 from contract.source_tree import (
     PACKAGE,
     REPOSITORY,

@@ -4,9 +4,8 @@ import ast
 import re
 import xml.etree.ElementTree as ElementTree
 
-import pytest
-
 import diff_planner
+import pytest
 from contract.source_tree import (
     PACKAGE,
     REPOSITORY,
