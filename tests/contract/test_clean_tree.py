@@ -4,6 +4,7 @@ import re
 import subprocess
 
 import pytest
+
 from contract.source_tree import REPOSITORY
 
 # Absolute places that exist on one machine only. /opt/python is where the ROS wheels were built.

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from contract.source_tree import (
     PACKAGE,
     REPOSITORY,
@@ -22,7 +23,7 @@ LAYERS = (
     {"", "types", "errors", "geometry", "files"},
     {"resources", "camera_geometry"},
     {"config"},
-    {"panorama", "noise"},
+    {"panorama", "noise", "motion"},
     {"features", "safety", "metrics", "selection", "refine", "fallback"},
     {"model"},
     {"inference"},

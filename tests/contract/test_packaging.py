@@ -4,8 +4,9 @@ import ast
 import re
 import xml.etree.ElementTree as ElementTree
 
-import diff_planner
 import pytest
+
+import diff_planner
 from contract.source_tree import (
     PACKAGE,
     REPOSITORY,

@@ -1,9 +1,10 @@
 """Messages of every type filled with values that tell the fields apart, without ROS."""
 
 import numpy as np
-from contract.source_tree import REPOSITORY
 from rosbags.interfaces import Nodetype
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from contract.source_tree import REPOSITORY
 
 PACKAGE = REPOSITORY / "ros2_ws" / "src" / "diff_planner_msgs"
 NAMES = sorted(path.stem for path in (PACKAGE / "msg").glob("*.msg"))

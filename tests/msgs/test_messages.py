@@ -1,9 +1,10 @@
-"""The message files by themselves: they parse, come back as written, and mean what types.py means."""
+"""The message files by themselves: they parse, come back as written, agree with types.py."""
 
 import re
 
 import numpy as np
 import pytest
+
 from diff_planner import types
 from msgs.samples import NAMES, PACKAGE, constants, full_name, make_typestore, sample
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from msgs.samples import NAMES, full_name, make_typestore, sample
 
 pytestmark = pytest.mark.ros
@@ -67,7 +68,8 @@ def test_both_write_the_same_bytes(store, ros_messages, name):
 
 def without_gaps(store, data, name):
     """The same message with zeroes in the gaps."""
-    return bytes(store.serialize_cdr(store.deserialize_cdr(data, full_name(name)), full_name(name)))
+    message = store.deserialize_cdr(data, full_name(name))
+    return bytes(store.serialize_cdr(message, full_name(name)))
 
 
 @pytest.mark.parametrize("name", NAMES)
