@@ -1,0 +1,39 @@
+"""The path that was really driven, seen from one moment of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diff_planner.geometry import inverse_se3, transform_points
+from diff_planner.types import FloatArray
+
+PAST_S = 2.0
+FUTURE_S = 4.0
+
+
+class DrivenPath:
+    """Rear-axle positions over the whole drive, asked for in base_link at a stamp."""
+
+    def __init__(self, path: list[tuple[int, FloatArray]]) -> None:
+        """Take (stamp_ns, odom_SE3_ego) in any order; of equal stamps the last counts."""
+        by_stamp = dict(path)
+        self._stamps_ns = np.array(sorted(by_stamp), dtype=np.int64)
+        self._positions = np.array(
+            [by_stamp[int(stamp)][:3, 3] for stamp in self._stamps_ns], dtype=np.float64
+        ).reshape(-1, 3)
+
+    def around(
+        self, stamp_ns: int, odom_SE3_ego: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return times [N] (s after the stamp, every 0.1 s) and positions [N, 3] in base_link.
+
+        From 2 s before to 4 s after the stamp, as far as it was recorded; straight between the
+        recorded poses.  Empty when fewer than two poses are known there.
+        """
+        if len(self._stamps_ns) < 2:
+            return np.zeros(0), np.zeros((0, 3))
+        known_s = (self._stamps_ns - stamp_ns) / 1e9
+        times = np.arange(-PAST_S, FUTURE_S + 0.05, 0.1)
+        times = times[(times >= known_s[0] - 1e-6) & (times <= known_s[-1] + 1e-6)]
+        in_odom = np.stack([np.interp(times, known_s, axis) for axis in self._positions.T], axis=1)
+        return times, transform_points(inverse_se3(odom_SE3_ego), in_odom)

@@ -1,0 +1,233 @@
+"""results.jsonl, schema v1: what a command measured, one line per scene, episode or replay.
+
+The first line is the header.  Every metric and check begins as "not evaluated", and what was not
+evaluated never counts as passed.  Replay, open-loop scoring and closed-loop runs all write this.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from diff_planner.config import ConfigModel
+from diff_planner.errors import ResultsError
+from diff_planner.files import whole_file
+
+SCHEMA: Final = "diff_planner.results"
+VERSION: Final = 1
+
+
+class MetricStatus(str, Enum):
+    """Whether a metric holds a number."""
+
+    NOT_EVALUATED = "not evaluated"
+    EVALUATED = "evaluated"
+
+
+class CheckStatus(str, Enum):
+    """What came of a check."""
+
+    NOT_EVALUATED = "not evaluated"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+class Metric(ConfigModel):
+    """One number, or the reason why there is none."""
+
+    status: MetricStatus = MetricStatus.NOT_EVALUATED
+    value: float | None = None
+    unit: str = Field("", description="Empty for shares and counts.")
+    reason: str = Field("nothing has measured it yet", description="Why it was not evaluated.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Metric:
+        is_evaluated = self.status is MetricStatus.EVALUATED
+        if is_evaluated != (self.value is not None):
+            raise ValueError(f"a metric that is {self.status.value} has value {self.value}")
+        if not is_evaluated and not self.reason:
+            raise ValueError("a metric that is not evaluated needs a reason")
+        return self
+
+    @classmethod
+    def of(cls, value: float, unit: str = "") -> Metric:
+        """Return an evaluated metric.
+
+        Raises:
+            ResultsError: the value is NaN or infinite: say why by `missing` instead.
+        """
+        if not math.isfinite(value):
+            raise ResultsError(f"metric: expected a finite value, got {value}")
+        return cls(status=MetricStatus.EVALUATED, value=float(value), unit=unit, reason="")
+
+    @classmethod
+    def missing(cls, reason: str, unit: str = "") -> Metric:
+        """Return a metric that could not be evaluated, with the reason."""
+        return cls(reason=reason, unit=unit)
+
+
+class Check(ConfigModel):
+    """A requirement, and whether it holds."""
+
+    status: CheckStatus = CheckStatus.NOT_EVALUATED
+    requirement: str = Field(description="What must hold, in words with its number.")
+    reason: str = Field("nothing has checked it yet", description="What was found instead.")
+
+    @classmethod
+    def of(cls, requirement: str, is_passed: bool, reason: str = "") -> Check:
+        """Return a check that was made."""
+        status = CheckStatus.PASSED if is_passed else CheckStatus.FAILED
+        return cls(status=status, requirement=requirement, reason=reason)
+
+
+class ModelIdentity(ConfigModel):
+    """Which model was measured."""
+
+    name: str
+    sha256: str
+    is_trained: bool
+
+
+class ResultHeader(ConfigModel):
+    """The first line: what was run, with what, where."""
+
+    schema_name: Literal["diff_planner.results"] = SCHEMA
+    version: Literal[1] = VERSION
+    command: str = Field(min_length=1, description="The command line.")
+    created: str = Field("", description="ISO 8601; left out of comparisons.")
+    config: dict[str, Any] = Field(description="The whole configuration, defaults included.")
+    commit: str = Field(description="Of the checkout, or 'unknown'.")
+    model: ModelIdentity | None = None
+    seed: int = Field(ge=0)
+    machine: str = ""
+
+
+class ResultLine(ConfigModel):
+    """One scene, episode or replay."""
+
+    kind: Literal["scene", "episode", "replay"]
+    name: str = Field(min_length=1)
+    metrics: dict[str, Metric] = {}
+    checks: dict[str, Check] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> ResultLine:
+        if not self.metrics and not self.checks:
+            raise ValueError(f"{self.name}: expected at least one metric or check, got none")
+        return self
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results file in memory."""
+
+    header: ResultHeader
+    lines: tuple[ResultLine, ...]
+
+    @property
+    def is_passed(self) -> bool:
+        """True when at least one check was made and every one that is there passed."""
+        checks = [check for line in self.lines for check in line.checks.values()]
+        return bool(checks) and all(check.status is CheckStatus.PASSED for check in checks)
+
+    def mean(self, metric: str) -> Metric:
+        """Return the mean of a metric over the lines, if every line evaluated it.
+
+        A mean over the lines that happen to have a value would hide the others.
+        """
+        found = [line.metrics.get(metric, Metric()) for line in self.lines]
+        empty = [m for m in found if m.value is None]
+        if empty:
+            return Metric.missing(
+                f"{len(empty)} of {len(found)} lines did not evaluate it: {empty[0].reason}"
+            )
+        values = [m.value for m in found if m.value is not None]
+        return Metric.of(math.fsum(values) / len(values), found[0].unit)
+
+
+def write_results(path: Path, header: ResultHeader, lines: Iterable[ResultLine]) -> None:
+    """Write a results file; it appears only when complete.
+
+    Args:
+        path: usually `results.jsonl`.
+        header: the first line.
+        lines: consumed as a stream; each is written as it comes.
+
+    Raises:
+        ResultsError: there are no lines, or two have the same kind and name.
+        OutputError: the folder or the disk refuses.
+    """
+    seen: set[tuple[str, str]] = set()
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8") as stream:
+        stream.write(_dump(header))
+        for line in lines:
+            if (line.kind, line.name) in seen:
+                raise ResultsError(f"{path}: {line.kind} '{line.name}' came twice")
+            seen.add((line.kind, line.name))
+            stream.write(_dump(line))
+        if not seen:
+            raise ResultsError(f"{path}: expected at least one result, got none; nothing written")
+
+
+def read_results(path: Path) -> Results:
+    """Read a results file.
+
+    Raises:
+        ResultsError: no such file, another schema or version, a broken line, or no results.
+    """
+    try:
+        texts = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read ({error.strerror})") from None
+    if not texts:
+        raise ResultsError(f"{path}: expected a header line, got an empty file")
+    header = _header(path, texts[0])
+    lines = tuple(
+        _parse(ResultLine, path, number, _json(path, number, text))
+        for number, text in enumerate(texts[1:], start=2)
+    )
+    if not lines:
+        raise ResultsError(f"{path}: expected at least one result after the header, got none")
+    return Results(header, lines)
+
+
+def _header(path: Path, text: str) -> ResultHeader:
+    values = _json(path, 1, text)
+    schema = values.get("schema_name") if isinstance(values, dict) else None
+    if schema != SCHEMA:
+        raise ResultsError(f"{path}: expected schema {SCHEMA}, got {schema!r}")
+    if values.get("version") != VERSION:
+        raise ResultsError(
+            f"{path}: this program reads version {VERSION} of {SCHEMA}, "
+            f"the file has {values.get('version')!r}; use the program that wrote it"
+        )
+    return _parse(ResultHeader, path, 1, values)
+
+
+def _json(path: Path, number: int, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ResultsError(f"{path}, line {number}: not JSON ({error})") from None
+
+
+def _parse(model: type[Any], path: Path, number: int, values: Any) -> Any:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "line"
+        raise ResultsError(f"{path}, line {number}: {where}: {first['msg']}") from None
+
+
+def _dump(model: ConfigModel) -> str:
+    """Return one line of JSON with sorted keys: same values, same bytes."""
+    values = model.model_dump(mode="json")
+    return json.dumps(values, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
