@@ -25,7 +25,7 @@ SLOW := (slow or browser or ros or realdata) and not gpu and not tensorrt
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
 unexport LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION
 
-.PHONY: help demo test test-fast test-core test-slow test-gpu lint format lock setup setup-dev clean
+.PHONY: help demo test test-fast test-core test-slow test-gpu lint format lock upgrade setup setup-dev clean
 
 help: ## say what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -58,8 +58,12 @@ format: $(SETUP_DEV) ## put the code into the one format
 	$(VENV)/bin/ruff check --fix-only
 	$(VENV)/bin/ruff format
 
-lock: $(STAMPS)/base ## write requirements/*.txt anew from requirements/*.in, with newest versions
-	test -x $(VENV)/bin/uv || $(VENV)/bin/python -m pip install --quiet uv
+lock: $(STAMPS)/base ## write requirements/*.txt from requirements/*.in; keeps versions that still fit
+	source tools/pip_env.sh; $(VENV)/bin/python -m pip install -qq uv
+	tools/lock.sh "$(CURDIR)/$(VENV)/bin/uv"
+
+upgrade: $(STAMPS)/base ## the same with the newest versions
+	source tools/pip_env.sh; $(VENV)/bin/python -m pip install -qq uv
 	tools/lock.sh "$(CURDIR)/$(VENV)/bin/uv" --upgrade
 
 setup: $(SETUP) ## what demo needs

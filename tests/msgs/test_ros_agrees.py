@@ -59,7 +59,7 @@ def test_both_write_the_same_bytes(store, ros_messages, name):
     ros_class = getattr(ros_messages, name)
     theirs = serialization.serialize_message(to_ros(message, ros_class))
     # ROS leaves the gaps of alignment uninitialised and may fill up to a multiple of four at the
-    # end, so a gap is the one byte in which the two may differ: reading skips it, writing zeroes it.
+    # end. Only in a gap may the two differ: reading skips it, writing zeroes it.
     assert 0 <= len(theirs) - len(ours) < 4
     assert without_gaps(store, theirs, name) == ours
     back = serialization.deserialize_message(ours, ros_class)
