@@ -32,9 +32,7 @@ class NoiseSpec(ConfigModel):
     )
 
 
-def draw(
-    specs: Sequence[NoiseSpec], seed: int, stamp_ns: int
-) -> dict[str, NDArray[np.float32]]:
+def draw(specs: Sequence[NoiseSpec], seed: int, stamp_ns: int) -> dict[str, NDArray[np.float32]]:
     """Draw every random input of one cycle.
 
     The float64 results are rounded to float32, which hides the last-bit differences that `log`
@@ -75,4 +73,5 @@ def _normals(words: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Return standard normals [N] of words [2 N] (Box and Muller 1958, the cosine half)."""
     fractions = (words >> np.uint64(11)) * 2.0**-53
     radius = np.sqrt(-2.0 * np.log(1.0 - fractions[0::2]))  # (0, 1]: log of 0 cannot come
-    return radius * np.cos(2.0 * np.pi * fractions[1::2])
+    normals: NDArray[np.float64] = radius * np.cos(2.0 * np.pi * fractions[1::2])
+    return normals

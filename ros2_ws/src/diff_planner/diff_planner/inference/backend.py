@@ -30,9 +30,7 @@ class Backend(Protocol):
     def card(self) -> ModelCard:
         """The model's card."""
 
-    def run(
-        self, inputs: ModelInputs, noise: Mapping[str, NDArray[np.float32]]
-    ) -> Proposals:
+    def run(self, inputs: ModelInputs, noise: Mapping[str, NDArray[np.float32]]) -> Proposals:
         """Run the network once.
 
         Args:
@@ -82,9 +80,7 @@ def zeros(card: ModelCard) -> tuple[ModelInputs, dict[str, NDArray[np.float32]]]
     return ModelInputs(**inputs), noise
 
 
-def _check_tensor(
-    model: str, name: str, spec: TensorSpec, array: NDArray[np.generic]
-) -> None:
+def _check_tensor(model: str, name: str, spec: TensorSpec, array: NDArray[np.generic]) -> None:
     if array.shape != spec.shape or array.dtype != spec.dtype:
         raise ContractError(
             f"model {model}: input {name}: expected {spec}, got {array.dtype} {array.shape}"

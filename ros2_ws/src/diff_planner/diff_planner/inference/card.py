@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from diff_planner.config import ConfigModel, FeatureConfig, parse
 from diff_planner.errors import ConfigError, ContractError
 from diff_planner.noise import NoiseSpec
-from diff_planner.types import HORIZON_STEPS, NETWORK_DT_S
+from diff_planner.types import NETWORK_DT_S
 
 CARD_FILE = "card.json"
 ONNX_FILE = "model.onnx"
@@ -41,7 +41,7 @@ class ModelCard(ConfigModel):
     inputs: dict[str, TensorSpec]
     noise: tuple[NoiseSpec, ...] = Field(description="Random inputs, in the graph's order.")
     outputs: dict[str, TensorSpec]
-    horizon_steps: Literal[8] = HORIZON_STEPS
+    horizon_steps: Literal[8] = 8
     dt_s: float = Field(NETWORK_DT_S, gt=0, description="Between two poses.")
     features: FeatureConfig
     feature_sha256: str = Field(description="Hash of the features the model was made for.")

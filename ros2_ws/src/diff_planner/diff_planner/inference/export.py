@@ -139,9 +139,7 @@ def with_random_heads(model: BevDiffusionPlanner, seed: int) -> BevDiffusionPlan
     return probe
 
 
-def random_inputs(
-    card: ModelCard, seed: int
-) -> tuple[ModelInputs, dict[str, NDArray[np.float32]]]:
+def random_inputs(card: ModelCard, seed: int) -> tuple[ModelInputs, dict[str, NDArray[np.float32]]]:
     """Return plausible random inputs and noise of a card's shapes."""
     rng = np.random.default_rng(seed)
     features = card.features

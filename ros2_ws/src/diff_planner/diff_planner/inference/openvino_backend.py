@@ -1,22 +1,21 @@
-"""The CPU backend: the exported graph in OpenVINO, in float32 and with the same bytes every time."""
+"""The CPU backend: the exported graph in OpenVINO, in float32, the same bytes every time."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diff_planner.errors import BackendError, ContractError
 from diff_planner.inference.backend import check_tensors, zeros
-from diff_planner.inference.card import ONNX_FILE, ModelCard, TensorSpec, load_card
+from diff_planner.inference.card import ONNX_FILE, TensorSpec, load_card
 from diff_planner.types import ModelInputs, Proposals
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 
 class OpenVinoBackend:
@@ -49,9 +48,7 @@ class OpenVinoBackend:
         for name, array in self._bound.items():
             self._request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
 
-    def run(
-        self, inputs: ModelInputs, noise: Mapping[str, NDArray[np.float32]]
-    ) -> Proposals:
+    def run(self, inputs: ModelInputs, noise: Mapping[str, NDArray[np.float32]]) -> Proposals:
         """Run the network once; see `Backend.run`."""
         if self._request is None:
             raise BackendError(f"model {self.card.name}: the openvino backend is closed")
@@ -91,13 +88,12 @@ def _import_openvino() -> ModuleType:
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
-        import openvino
+        return importlib.import_module("openvino")
     except ImportError as error:
         raise BackendError(
             f"backend openvino: the package openvino cannot be imported ({error}); "
             "it belongs to the core requirements"
         ) from None
-    return openvino
 
 
 def _properties(threads: int) -> dict[str, object]:
@@ -125,7 +121,9 @@ def _check_ports(
 ) -> None:
     if found == expected:
         return
-    raise ContractError(f"{path}: {kind}: the card says {_text(expected)}, the graph {_text(found)}")
+    raise ContractError(
+        f"{path}: {kind}: the card says {_text(expected)}, the graph {_text(found)}"
+    )
 
 
 def _text(specs: dict[str, TensorSpec]) -> str:

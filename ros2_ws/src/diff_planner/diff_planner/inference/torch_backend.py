@@ -36,13 +36,13 @@ class TorchBackend:
             BackendError: torch or safetensors is missing.
         """
         self.card = load_card(folder)
-        torch = _require_torch()
+        _require_torch()
+        import torch
+
         torch.set_num_threads(threads)
         self._model: BevDiffusionPlanner | None = load_planner(folder, self.card)
 
-    def run(
-        self, inputs: ModelInputs, noise: Mapping[str, NDArray[np.float32]]
-    ) -> Proposals:
+    def run(self, inputs: ModelInputs, noise: Mapping[str, NDArray[np.float32]]) -> Proposals:
         """Run the network once; see `Backend.run`."""
         import torch
 
@@ -104,12 +104,11 @@ def _check_weights(path: Path, found: dict[str, Tensor], expected: dict[str, Ten
         raise ContractError(f"{path}: does not fit the network: " + "; ".join(faults))
 
 
-def _require_torch():  # noqa: ANN202 - a module, typed by its import
+def _require_torch() -> None:
     try:
         import safetensors  # noqa: F401
-        import torch
+        import torch  # noqa: F401
     except ImportError as error:
         raise BackendError(
             f"backend torch: {error}; install the train requirements, or use backend openvino"
         ) from None
-    return torch

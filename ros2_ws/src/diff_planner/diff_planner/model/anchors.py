@@ -29,7 +29,7 @@ def anchor_poses() -> NDArray[np.float64]:
 
     The first is standing still; then by speed, and within it straight, left, right, ...
     """
-    times_s = NETWORK_DT_S * np.arange(1, HORIZON_STEPS + 1)
+    times_s = NETWORK_DT_S * np.arange(1, HORIZON_STEPS + 1, dtype=np.float64)
     twists = [(0.0, 0.0)]
     for speed_mps, curvatures in GRID:
         twists.append((speed_mps, 0.0))

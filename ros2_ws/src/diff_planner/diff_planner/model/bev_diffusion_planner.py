@@ -1,7 +1,8 @@
-"""The whole network: sensors and noise in, trajectories and scores out, all denoising steps inside."""
+"""The whole network: sensors and noise in, trajectories and scores out, all steps inside."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -47,6 +48,8 @@ class BevDiffusionPlanner(nn.Module):
     """
 
     anchors: Tensor
+    status_scale: Tensor
+    encoder: BevEncoder
 
     def __init__(self, config: NetworkConfig, features: FeatureConfig) -> None:
         """Build it with torch's global random state; see `build_planner` for a seeded one."""
@@ -118,9 +121,7 @@ class BevDiffusionPlanner(nn.Module):
         Returns:
             The last layer's prediction after the last denoising step.
         """
-        scene = self.encode(
-            camera, lidar, status, route, route_mask, camera_mask, lidar_mask
-        )
+        scene = self.encode(camera, lidar, status, route, route_mask, camera_mask, lidar_mask)
         return self.sample(scene, noise)
 
     def encode(
@@ -157,7 +158,7 @@ class BevDiffusionPlanner(nn.Module):
         """Denoise from noisy anchors through all timesteps; noise [B, M, T, 2]."""
         steps = [self._timestep(t, noise) for t in self.config.timesteps]
         points = self.noisy_anchors(noise, steps[0])
-        for timestep, next_timestep in zip(steps[:-1], steps[1:], strict=True):
+        for timestep, next_timestep in pairwise(steps):
             poses = self.denoise(scene, points, timestep)[-1].poses
             clean = self.normaliser.normalise(poses[..., :2]).clamp(-1.0, 1.0)
             points = self.schedule.jump(points, clean, timestep, next_timestep).clamp(-1.0, 1.0)
@@ -197,9 +198,7 @@ class BevDiffusionPlanner(nn.Module):
         return torch.full((like.shape[0],), value, dtype=torch.long, device=like.device)
 
 
-def build_planner(
-    config: NetworkConfig, features: FeatureConfig, seed: int
-) -> BevDiffusionPlanner:
+def build_planner(config: NetworkConfig, features: FeatureConfig, seed: int) -> BevDiffusionPlanner:
     """Build an untrained network in evaluation mode; equal seeds give equal weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

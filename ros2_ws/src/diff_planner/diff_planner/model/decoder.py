@@ -1,4 +1,4 @@
-"""One pass of the trajectory decoder: noisy points and a scene in, clean trajectories and logits out.
+"""One pass of the trajectory decoder: noisy points and a scene in, clean trajectories out.
 
 After DiffusionDrive (arXiv:2411.15139, section 3.4): every trajectory is a query of its own, layers
 refine one another.  What differs is listed at `BevDiffusionPlanner`.

@@ -1,5 +1,8 @@
-"""Sine embeddings of points and of diffusion time.  Keep them in float32 whatever the precision:
-bfloat16 has 8 bits, so the phase of the finest band would be rounded by more than a radian."""
+"""Sine embeddings of points and of diffusion time.
+
+Keep them in float32 whatever the precision of the rest: bfloat16 has 8 bits, so the phase of the
+finest band, up to 100 radians, would be rounded by a quarter of a radian.
+"""
 
 from __future__ import annotations
 

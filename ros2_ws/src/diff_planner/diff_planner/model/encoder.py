@@ -1,10 +1,12 @@
 """Sensors to scene: two small residual branches, fused, and a BEV map built top-down.
 
-After TransFuser (arXiv:2205.15997) as DiffusionDrive uses it, at a size for two CPU cores: fusion at
-the two coarsest of four scales, one residual block a stage.
+After TransFuser (arXiv:2205.15997) as DiffusionDrive uses it, at a size for two CPU cores: fusion
+at the two coarsest of four scales, one residual block a stage.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -50,8 +52,7 @@ class Branch(nn.Module):
         )
         channels = (config.stem_channels, *config.stage_channels)
         self.stages = nn.ModuleList(
-            ResidualBlock(before, after)
-            for before, after in zip(channels[:-1], channels[1:], strict=True)
+            ResidualBlock(before, after) for before, after in pairwise(channels)
         )
 
 
