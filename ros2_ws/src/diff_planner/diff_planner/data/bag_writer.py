@@ -27,6 +27,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from diff_planner.data.typestore import typestore
 from diff_planner.errors import BagError
+from diff_planner.files import cannot_write
 
 _SUFFIX = ".mcap"
 _VERSION: Literal[8] = 8
@@ -183,11 +184,7 @@ class BagWriter:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _failed(self, error: OSError) -> BagError:
-        try:
-            free = f"{shutil.disk_usage(self.path.parent).free / 1e6:.1f} MB free"
-        except OSError:
-            free = "its folder is not there"
-        return BagError(f"{self.path}: cannot be written ({error.strerror or error}; {free})")
+        return BagError(cannot_write(self.path, error))
 
 
 def _qos(*, latched: bool) -> Qos:
