@@ -78,44 +78,44 @@ clean: ## remove all that make has made
 	@python=$$(tools/check_system.sh "$(PYTHON)"); \
 	echo "diff_planner: making $* with $$python"; \
 	"$$python" -m venv --clear $*; \
-	tools/install.sh $* build
+	@tools/install.sh $* build
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/core: requirements/core.txt $(STAMPS)/base
-	tools/install.sh $(VENV) core
+	@tools/install.sh $(VENV) core
 	@touch $@
 
 $(STAMPS)/ros: requirements/ros.txt $(STAMPS)/core
-	tools/install.sh $(VENV) ros
+	@tools/install.sh $(VENV) ros
 	@touch $@
 
 $(STAMPS)/messages: $(MSG_FILES) $(STAMPS)/ros tools/build_messages.sh tools/relocate_ros_wheels.py
-	tools/build_messages.sh $(VENV)
+	@tools/build_messages.sh $(VENV)
 	@touch $@
 
 $(STAMPS)/train: requirements/train.txt $(STAMPS)/core
-	tools/install.sh $(VENV) train
+	@tools/install.sh $(VENV) train
 	@touch $@
 
 $(STAMPS)/torch: requirements/torch-cpu.txt requirements/torch-pypi.txt $(STAMPS)/core tools/install_torch.sh
-	tools/install_torch.sh $(VENV)
+	@tools/install_torch.sh $(VENV)
 	@touch $@
 
 $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/core
-	tools/install.sh $(VENV) dev
+	@tools/install.sh $(VENV) dev
 	@touch $@
 
 $(STAMPS_CORE)/core: requirements/core-numpy126.txt $(STAMPS_CORE)/base
-	tools/install.sh $(VENV_CORE) core-numpy126
+	@tools/install.sh $(VENV_CORE) core-numpy126
 	@touch $@
 
 $(STAMPS_CORE)/test: requirements/test.txt $(STAMPS_CORE)/core
-	tools/install.sh $(VENV_CORE) test
+	@tools/install.sh $(VENV_CORE) test
 	@touch $@
 
 # Editable, and without looking anywhere: all it needs is there by now.
 %/.stamps/package: %/.stamps/core $(PACKAGE_FILES)
-	source tools/pip_env.sh; $*/bin/python -m pip install -qq --no-deps --no-build-isolation \
+	@source tools/pip_env.sh; $*/bin/python -m pip install -qq --no-deps --no-build-isolation \
 	    --no-index --editable $(PACKAGE)
 	@touch $@
 
