@@ -19,7 +19,7 @@ from diff_planner.errors import OutputError
 from diff_planner.inference import load_backend
 from diff_planner.planner import Planner
 from diff_planner.report.provenance import commit, machine
-from diff_planner.report.replay_page import ReplayPage, summary_table
+from diff_planner.report.replay_page import ReplayPage
 from diff_planner.report.results import (
     Metric,
     ModelIdentity,
@@ -27,6 +27,7 @@ from diff_planner.report.results import (
     ResultLine,
     write_results,
 )
+from diff_planner.report.summary_table import summary_table
 from diff_planner.resources import model_folder
 
 
@@ -86,7 +87,6 @@ def run_replay(
             model_folder(config.model.path), config.model.backend, config.model.threads
         )
         stack.callback(backend.close)
-        backend.warm_up()
         page = None
         if request.page is not None:
             # The anchor's messages tell how many cycles to spread the pictures over.
@@ -117,29 +117,21 @@ def run_replay(
 
 def _config(request: ReplayRequest, reader: BagReader) -> PlannerConfig:
     config = (
-        suggest_config(reader)
-        if request.config_path is None
-        else load_config(request.config_path)
+        suggest_config(reader) if request.config_path is None else load_config(request.config_path)
     )
     asked = {
         "path": request.model,
         "backend": request.backend,
         "threads": request.threads,
     }
-    model = config.model.model_dump() | {
-        k: v for k, v in asked.items() if v is not None
-    }
+    model = config.model.model_dump() | {k: v for k, v in asked.items() if v is not None}
     values = config.model_dump() | {"model": model | {"seed": request.seed}}
     return parse(PlannerConfig, values, "command line")
 
 
-def _expected_cycles(
-    config: PlannerConfig, reader: BagReader, request: ReplayRequest
-) -> int:
+def _expected_cycles(config: PlannerConfig, reader: BagReader, request: ReplayRequest) -> int:
     inputs = config.inputs
-    topic = (
-        inputs.cameras[inputs.anchor].image if inputs.anchor in inputs.cameras else None
-    )
+    topic = inputs.cameras[inputs.anchor].image if inputs.anchor in inputs.cameras else None
     if topic is None and inputs.lidar is not None:
         topic = inputs.lidar.topic
     count = reader.topics[topic].count if topic in reader.topics else 0
@@ -181,9 +173,7 @@ def _result_line(summary: ReplaySummary) -> ResultLine:
     metrics = {
         "cycles": Metric.of(summary.cycles),
         "complete_anchors": Metric.of(summary.complete_anchors),
-        "diffusion_share": Metric.missing("no cycle ran")
-        if share is None
-        else Metric.of(share),
+        "diffusion_share": Metric.missing("no cycle ran") if share is None else Metric.of(share),
     }
     for stage, (p50, p95, p99) in summary.stage_ms.items():
         for name, value in (("p50", p50), ("p95", p95), ("p99", p99)):

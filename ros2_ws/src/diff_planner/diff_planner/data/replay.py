@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from diff_planner.data.assembler import InputAssembler, MissedCycle
+
 from diff_planner.config import PlannerConfig
 from diff_planner.data import encode
-from diff_planner.data.assembler import InputAssembler, MissedCycle
 from diff_planner.data.bag_reader import BagMessage, BagReader
 from diff_planner.data.bag_writer import BagWriter
 from diff_planner.data.replay_tally import Tally
