@@ -78,7 +78,7 @@ clean: ## remove all that make has made
 	@python=$$(tools/check_system.sh "$(PYTHON)"); \
 	echo "diff_planner: making $* with $$python"; \
 	"$$python" -m venv --clear $*; \
-	@tools/install.sh $* build
+	tools/install.sh $* build
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/core: requirements/core.txt $(STAMPS)/base
