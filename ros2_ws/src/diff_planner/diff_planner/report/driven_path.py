@@ -22,9 +22,7 @@ class DrivenPath:
             [by_stamp[int(stamp)][:3, 3] for stamp in self._stamps_ns], dtype=np.float64
         ).reshape(-1, 3)
 
-    def around(
-        self, stamp_ns: int, odom_SE3_ego: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+    def around(self, stamp_ns: int, odom_SE3_ego: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return times [N] (s after the stamp, every 0.1 s) and positions [N, 3] in base_link.
 
         From 2 s before to 4 s after the stamp, as far as it was recorded; straight between the
@@ -36,4 +34,5 @@ class DrivenPath:
         times = np.arange(-PAST_S, FUTURE_S + 0.05, 0.1)
         times = times[(times >= known_s[0] - 1e-6) & (times <= known_s[-1] + 1e-6)]
         in_odom = np.stack([np.interp(times, known_s, axis) for axis in self._positions.T], axis=1)
-        return times, transform_points(inverse_se3(odom_SE3_ego), in_odom)
+        ego_SE3_odom = inverse_se3(np.asarray(odom_SE3_ego, dtype=np.float64))
+        return times, transform_points(ego_SE3_odom, in_odom)

@@ -149,20 +149,26 @@ def _jpeg(camera: CameraFrame, width: int, height: int) -> str:
 
 
 def camera_order(pictures: dict[str, Picture]) -> list[str]:
-    """Order cameras as one would hang the pictures: the front row left to right, then the rear.
+    """Order cameras as one would hang the pictures: what lies ahead first, then left to right.
 
-    The rear row also runs from the vehicle's left to its right.
+    After the most forward one come the others that look ahead, from left to right, then those
+    that look back, again from the vehicle's left to its right.
     """
-    front: list[tuple[float, str]] = []
-    rear: list[tuple[float, str]] = []
+    azimuth: dict[str, float] = {}
     for name, picture in pictures.items():
         axis = optical_axis(picture.calibration)
-        azimuth = float(np.arctan2(axis[1], axis[0]))
-        if abs(azimuth) <= np.radians(80.0):
-            front.append((-azimuth, name))
-        else:
-            rear.append((azimuth % (2.0 * np.pi), name))
-    return [name for _, name in [*sorted(front), *sorted(rear)]]
+        azimuth[name] = float(np.arctan2(axis[1], axis[0]))
+
+    def place(name: str) -> tuple[int, float]:
+        angle = azimuth[name]
+        is_ahead = abs(angle) <= np.radians(80.0)
+        return (0, -angle) if is_ahead else (1, angle % (2.0 * np.pi))
+
+    ordered = sorted(pictures, key=place)
+    if len(ordered) < 3:
+        return ordered
+    first = min(ordered, key=lambda name: abs(azimuth[name]))
+    return [first, *(name for name in ordered if name != first)]
 
 
 def ground_runs(picture: Picture, lines: list[FloatArray]) -> list[list[list[float]]]:

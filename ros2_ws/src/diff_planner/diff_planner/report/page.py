@@ -20,7 +20,7 @@ from diff_planner.files import whole_file
 
 
 def render_page(
-    template: str, *, title: str, scripts: list[str], data: Any, context: Mapping[str, Any]
+    template: str, *, title: str, scripts: list[str], data: object, context: Mapping[str, Any]
 ) -> str:
     """Return a whole page.
 
@@ -56,7 +56,7 @@ def write_page(path: Path, html: str) -> None:
         partial.write_text(html, encoding="utf-8")
 
 
-def _script_json(data: Any) -> str:
+def _script_json(data: object) -> str:
     """Return JSON that cannot end the script element it stands in."""
     try:
         text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)

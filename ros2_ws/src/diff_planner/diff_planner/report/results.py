@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -22,6 +22,7 @@ from diff_planner.files import whole_file
 
 SCHEMA: Final = "diff_planner.results"
 VERSION: Final = 1
+LineT = TypeVar("LineT", bound=ConfigModel)
 
 
 class MetricStatus(str, Enum):
@@ -114,8 +115,8 @@ class ResultLine(ConfigModel):
 
     kind: Literal["scene", "episode", "replay"]
     name: str = Field(min_length=1)
-    metrics: dict[str, Metric] = {}
-    checks: dict[str, Check] = {}
+    metrics: dict[str, Metric] = Field(default_factory=dict)
+    checks: dict[str, Check] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> ResultLine:
@@ -200,9 +201,9 @@ def read_results(path: Path) -> Results:
 
 def _header(path: Path, text: str) -> ResultHeader:
     values = _json(path, 1, text)
-    schema = values.get("schema_name") if isinstance(values, dict) else None
-    if schema != SCHEMA:
-        raise ResultsError(f"{path}: expected schema {SCHEMA}, got {schema!r}")
+    if not isinstance(values, dict) or values.get("schema_name") != SCHEMA:
+        got = values.get("schema_name") if isinstance(values, dict) else type(values).__name__
+        raise ResultsError(f"{path}: expected schema {SCHEMA}, got {got!r}")
     if values.get("version") != VERSION:
         raise ResultsError(
             f"{path}: this program reads version {VERSION} of {SCHEMA}, "
@@ -211,14 +212,15 @@ def _header(path: Path, text: str) -> ResultHeader:
     return _parse(ResultHeader, path, 1, values)
 
 
-def _json(path: Path, number: int, text: str) -> Any:
+def _json(path: Path, number: int, text: str) -> object:
     try:
-        return json.loads(text)
+        values: object = json.loads(text)
     except ValueError as error:
         raise ResultsError(f"{path}, line {number}: not JSON ({error})") from None
+    return values
 
 
-def _parse(model: type[Any], path: Path, number: int, values: Any) -> Any:
+def _parse(model: type[LineT], path: Path, number: int, values: object) -> LineT:
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -30,8 +30,8 @@ class BevView {
     this.drawPoints(context, frame, layers);
     this.drawVehicle(context);
     if (frame.candidates) this.drawCandidates(context, frame.candidates, layers);
-    if (layers.driven) this.drawDriven(context, frame.driven);
-    this.polyline(context, unpacked(frame.plan.xy), 0, frame.plan.speed_mps.length, BEV_COLORS.plan, 4);
+    this.polyline(context, unpacked(frame.plan.xy), 0, frame.plan.speed_mps.length, BEV_COLORS.plan, 6);
+    if (layers.driven) this.drawDriven(context, frame.driven); // thinner, so that both show
     this.drawScale(context, height);
   }
 

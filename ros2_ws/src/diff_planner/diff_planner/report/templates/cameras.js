@@ -19,7 +19,9 @@ class CameraWall {
     this.images = new Map();
     this.frame = null;
     this.canvases = new Map(names.map((name) => [name, this.addFigure(host, name)]));
-    host.style.setProperty("--per-row", names.length === 4 ? 2 : Math.min(Math.max(names.length, 1), 3));
+    const others = names.length > 2 ? names.length - 1 : names.length;
+    host.style.setProperty("--per-row", others % 2 === 0 && others < 6 ? 2 : 3);
+    if (names.length !== 2 && host.firstChild) host.firstChild.classList.add("large");
     if (!names.length) host.append(element("p", { class: "quiet" }, "No camera is configured."));
   }
 

@@ -50,12 +50,8 @@ function format(value, digits = 2, unit = "") {
   return value === null || value === undefined ? "not known" : value.toFixed(digits) + unit;
 }
 
-/** Share of a canvas' pixels that differ from its first pixel: tells an empty one from a drawn one. */
-function inkShare(canvas) {
+/** Number of different colours on a canvas: tells an empty one from a drawn one. */
+function colorCount(canvas) {
   const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-  let different = 0;
-  for (let i = 0; i < pixels.length; i += 4) {
-    if (pixels[i] !== pixels[0] || pixels[i + 1] !== pixels[1] || pixels[i + 2] !== pixels[2]) different++;
-  }
-  return different / (pixels.length / 4);
+  return new Set(new Uint32Array(pixels.buffer)).size;
 }

@@ -144,7 +144,7 @@ function onKey(event) {
 function declareReady() {
   const state = document.body.dataset;
   state.frames = DATA.frames.length;
-  state.bevInk = inkShare(byId("bev")).toFixed(4);
+  state.bevColors = colorCount(byId("bev"));
   state.pictures = document.querySelectorAll("#pictures canvas[data-is-drawn]").length;
   state.plotPaths = document.querySelectorAll("svg.plot path").length;
   if (state.status === "loading") state.status = "ready";

@@ -1,0 +1,135 @@
+"""The page in a real browser: nothing in the console, everything drawn, keys work."""
+
+import re
+import shutil
+import subprocess
+from html import unescape
+
+import pytest
+
+from diff_planner.config import PlannerConfig
+from diff_planner.report.replay_page import ReplayPage
+from diff_planner.types import Source
+from replay_cycles import make_cycle, make_ego_path, make_summary, make_watchdog_cycle
+
+pytestmark = pytest.mark.browser
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--enable-logging=stderr",
+    "--v=0",
+    "--virtual-time-budget=5000",
+    "--window-size=1400,900",
+    "--dump-dom",
+]
+
+
+class Opened:
+    """What a browser made of a page."""
+
+    def __init__(self, dom, log):
+        self.dom = dom
+        self.console = [line for line in log.splitlines() if "CONSOLE" in line]
+        body = re.search(r"<body[^>]*>", dom)
+        assert body, f"no body in the browser's answer: {log[-2000:]}"
+        self.state = {
+            name: unescape(value) for name, value in re.findall(r'data-([\w-]+)="([^"]*)"', body[0])
+        }
+
+    @property
+    def is_clean(self):
+        return self.state.get("status") == "ready" and not self.console
+
+
+@pytest.fixture(scope="module")
+def html():
+    cycles = [make_cycle(i) for i in range(4)]
+    cycles.append(make_cycle(4, source=Source.HOLD_LAST, cameras=("front",)))
+    cycles.append(make_watchdog_cycle(5))
+    page = ReplayPage(PlannerConfig(), title="synthetic", expected_cycles=6)
+    for cycle in cycles:
+        page.add(cycle)
+    return page.render(ego_path=make_ego_path(6), summary=make_summary())
+
+
+@pytest.fixture
+def browse(tmp_path):
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+
+    def browse(html, fragment=""):
+        path = tmp_path / "page.html"
+        path.write_text(html, encoding="utf-8")
+        command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]
+        done = subprocess.run(
+            [*command, path.as_uri() + fragment],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return Opened(done.stdout, done.stderr)
+
+    return browse
+
+
+def test_the_page_draws_everything_without_a_console_message(browse, html):
+    page = browse(html)
+    assert page.console == []
+    assert page.state["status"] == "ready", page.state
+    assert page.state["frames"] == "6"
+    assert page.state["pictures"] == "3"
+    assert int(page.state["bev-colors"]) > 20
+    assert int(page.state["plot-paths"]) >= 8
+    assert "8 of 12 pass every safety rule" in page.dom
+
+
+def test_a_cycle_without_inputs_is_shown_as_such(browse, html):
+    page = browse(html, "#frame=5")
+    assert page.is_clean
+    assert page.state["pictures"] == "0"
+    assert page.dom.count("no picture in this cycle") >= 3
+    assert "none: the network was not asked or failed" in page.dom
+
+
+def test_a_reason_with_markup_is_shown_as_text(browse, html):
+    page = browse(html, "#frame=4")
+    assert page.is_clean
+    assert "&lt;/script&gt;&lt;b&gt;12 of 12" in page.dom
+
+
+def test_arrow_keys_step_and_the_space_bar_plays(browse, html):
+    script = """<script>
+    const press = (key) => document.dispatchEvent(new KeyboardEvent("keydown", {key}));
+    const note = (name) => { document.body.dataset[name] = byId("position").textContent; };
+    const begin = () => { press("ArrowRight"); press("ArrowRight"); note("stepped"); press(" "); };
+    setTimeout(begin, 500);
+    setTimeout(() => note("played"), 3500);
+    </script></body>"""
+    page = browse(html.replace("</body>", script))
+    assert page.console == []
+    assert page.state["stepped"].startswith("cycle 2,")
+    assert page.state["played"].startswith("cycle 5,")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("connect();\nshowFrame", "connectEverything();\nshowFrame"),
+        ("data:image/jpeg;base64,", "data:image/jpeg;base64,AAAA"),
+        ("const wanted =", "fetch('http://localhost:9/'); const wanted ="),
+    ],
+    ids=["missing function", "broken picture", "network request"],
+)
+def test_the_check_fails_on_a_page_that_is_broken(browse, html, right, wrong):
+    assert right in html
+    page = browse(html.replace(right, wrong))
+    assert not page.is_clean
+    assert page.console or page.state["status"] == "failed"
