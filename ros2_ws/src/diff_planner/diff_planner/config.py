@@ -171,6 +171,9 @@ class RefineConfig(ConfigModel):
 class SafetyConfig(ConfigModel):
     """Limits of the safety rules; a net below comfort, not a style."""
 
+    standstill_mps: float = Field(
+        0.5, gt=0, le=2, description="Below this curvature and steering rate are not judged."
+    )
     max_curvature_margin: float = Field(1.05, ge=1, le=2, description="Times the vehicle's own.")
     max_lateral_acceleration_mps2: float = Field(4.9, gt=0, le=15)
     max_longitudinal_jerk_mps3: float = Field(15.0, gt=0, le=100)

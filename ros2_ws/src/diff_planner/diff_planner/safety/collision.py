@@ -1,0 +1,199 @@
+"""COLLISION: the swept vehicle meets what the LiDAR sees standing there, network or not.
+
+Ground is taken off (`ground.py`); what stands above it at the height of a vehicle, and is more
+than a stray return, is an obstacle; every pose of a plan is tested with the vehicle's box.
+
+Obstacles are taken to stay where the sweep saw them.  One that moves along ahead is met only if the
+plan reaches its present place within the horizon, that is, with a time gap below the horizon.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diff_planner.config import SafetyConfig, VehicleConfig
+from diff_planner.errors import InputError, MissingInputError
+from diff_planner.geometry import constant_twist, inverse_se3, se3_from_yaw, transform_points
+from diff_planner.safety.bits import bits_where
+from diff_planner.safety.context import SafetyContext
+from diff_planner.safety.ground import height_above_ground
+from diff_planner.types import PLAN_DT_S, LidarSweep, RejectBit, StateIndex
+
+Array = NDArray[np.float64]
+
+_CLUMP_CELL_M = 0.4
+"""Returns within a cell of each other support one another."""
+_FULL_SUPPORT_M = 15.0
+"""Up to here an obstacle must have the configured number of returns; farther they thin out."""
+_MIN_SUPPORT = 2
+"""One return alone is noise at any range."""
+_THIN_CELL_M = 0.1
+"""Of the obstacle returns in a cell one is tested; below the footprint's margin."""
+_POSE_SPACING_M = 0.25
+"""Poses nearer to the last tested one than this are not tested."""
+
+
+def check_collision(states: Array, context: SafetyContext) -> NDArray[np.uint32]:
+    """Judge candidates [M, N, 7] against this cycle's sweep.
+
+    Raises:
+        MissingInputError: there is no sweep.  Nothing can pass a rule that sees nothing.
+    """
+    if context.lidar is None:
+        raise MissingInputError("collision rule: expected a LiDAR sweep, got none")
+    horizon = round(context.config.collision_horizon_s / PLAN_DT_S) + 1
+    poses = states[:, :horizon, : StateIndex.YAW + 1]
+    points = _carried(context)
+    obstacles = obstacle_points(points, context.vehicle, context.config)
+    is_hit = _meets(poses, obstacles[:, :2], context.vehicle, context.config)
+    return bits_where(is_hit, RejectBit.COLLISION)
+
+
+def is_blocked(
+    poses: Array, lidar: LidarSweep, vehicle: VehicleConfig, config: SafetyConfig
+) -> bool:
+    """Say whether the vehicle meets something on its way along poses.
+
+    Args:
+        poses: [N, 3] x, y, yaw of the rear axle at 0.1 s, in base_link at the sweep's stamp; only
+            those within `collision_horizon_s` are looked at.
+        lidar: one sweep.
+        vehicle: its box.
+        config: margins and thresholds.
+
+    Raises:
+        InputError: `poses` is not [N, 3] or not finite.
+    """
+    poses = np.asarray(poses, dtype=np.float64)
+    if poses.ndim != 2 or poses.shape[1] != 3 or not np.isfinite(poses).all():
+        raise InputError(f"collision rule: expected finite poses [N, 3], got {poses.shape}")
+    horizon = round(config.collision_horizon_s / PLAN_DT_S) + 1
+    obstacles = obstacle_points(lidar.points, vehicle, config)
+    return bool(_meets(poses[None, :horizon], obstacles[:, :2], vehicle, config)[0])
+
+
+def obstacle_points(
+    points: NDArray[np.floating], vehicle: VehicleConfig, config: SafetyConfig
+) -> Array:
+    """Return the points [K, 3] of a sweep [N, 3] in base_link that belong to obstacles.
+
+    Dropped are returns from the vehicle itself (its box and margin, any height), from the ground,
+    from what the vehicle passes below, and stray ones without enough others beside them.
+    """
+    others = np.asarray(points, dtype=np.float64)
+    others = others[~_is_own(others, vehicle, config.collision_margin_m)]
+    height = height_above_ground(others)
+    is_standing = (height >= config.obstacle_min_height_m) & (
+        height <= config.obstacle_max_height_m
+    )
+    standing = others[is_standing]
+    return standing[_is_supported(standing, config.collision_min_points)]
+
+
+def _is_own(points: Array, vehicle: VehicleConfig, margin_m: float) -> NDArray[np.bool_]:
+    """Say which points [N, 3] lie in the vehicle's box and margin.
+
+    Nearer than the margin, returns from the own body cannot be told from others.
+    """
+    x, y = points[:, 0], points[:, 1]
+    return np.asarray(
+        (x > -vehicle.rear_m - margin_m)
+        & (x < vehicle.front_m + margin_m)
+        & (np.abs(y) < 0.5 * vehicle.width_m + margin_m)
+    )
+
+
+def _is_supported(points: Array, min_points: int) -> NDArray[np.bool_]:
+    """Say which points [K, 3] have enough returns around them, themselves counted.
+
+    The number of returns from one thing falls with the square of the distance; so does what is
+    asked for, down to two.
+    """
+    if len(points) == 0:
+        return np.zeros(0, dtype=np.bool_)
+    cell = np.floor(points[:, :2] / _CLUMP_CELL_M).astype(np.int64)
+    cell -= cell.min(axis=0) - 1  # a free rim all around
+    count = np.zeros(cell.max(axis=0) + 2, dtype=np.int64)
+    np.add.at(count, (cell[:, 0], cell[:, 1]), 1)
+    rows = count[:-2] + count[1:-1] + count[2:]
+    around = np.zeros_like(count)
+    around[1:-1, 1:-1] = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    squared = np.maximum((points[:, :2] ** 2).sum(axis=1), _FULL_SUPPORT_M**2)
+    needed = np.maximum(min_points * _FULL_SUPPORT_M**2 / squared, min(_MIN_SUPPORT, min_points))
+    return np.asarray(around[cell[:, 0], cell[:, 1]] >= needed)
+
+
+def _carried(context: SafetyContext) -> Array:
+    """Return the sweep's points [N, 3] in base_link at the plan's stamp.
+
+    A camera may be the anchor; the sweep is then some hundredths of a second off, which at speed
+    is more than the margin.
+    """
+    assert context.lidar is not None
+    points = np.asarray(context.lidar.points, dtype=np.float64)
+    elapsed_s = (context.ego.stamp_ns - context.lidar.stamp_ns) * 1e-9
+    if elapsed_s == 0.0:
+        return points
+    ego = context.ego
+    pose = constant_twist(ego.speed_mps, ego.yaw_rate_radps, np.array([elapsed_s]))[0]
+    sweep_SE3_stamp = se3_from_yaw(*pose)
+    return transform_points(inverse_se3(sweep_SE3_stamp), points)
+
+
+def _meets(
+    poses: Array, obstacles: Array, vehicle: VehicleConfig, config: SafetyConfig
+) -> NDArray[np.bool_]:
+    """Say for each row of poses [M, N, 3] whether the box there holds an obstacle [K, 2]."""
+    is_hit = np.zeros(len(poses), dtype=np.bool_)
+    rows, tested = _spaced(poses)
+    half = 0.5 * np.array([vehicle.length_m, vehicle.width_m]) + config.collision_margin_m
+    heading = np.stack([np.cos(tested[:, 2]), np.sin(tested[:, 2])], axis=-1)  # [P, 2]
+    centre = tested[:, :2] + vehicle.rear_axle_to_center_m * heading
+    extent = np.abs(heading) * half[0] + np.abs(heading[:, ::-1]) * half[1]
+    obstacles = _near(obstacles, centre, extent)
+    if len(obstacles) == 0:
+        return is_hit
+    close = _boxes_with_points(obstacles, centre - extent, centre + extent)
+    offset = obstacles[None] - centre[close, None]  # [C, K, 2]
+    cos, sin = heading[close, 0, None], heading[close, 1, None]
+    along = np.abs(offset[..., 0] * cos + offset[..., 1] * sin)
+    across = np.abs(offset[..., 1] * cos - offset[..., 0] * sin)
+    is_inside = ((along <= half[0]) & (across <= half[1])).any(axis=1)
+    is_hit[rows[close[is_inside]]] = True
+    return is_hit
+
+
+def _spaced(poses: Array) -> tuple[NDArray[np.int64], Array]:
+    """Return row [P] and pose [P, 3] of those poses that are a little apart from each other."""
+    steps = np.diff(poses[..., :2], axis=1)
+    way = np.cumsum(np.hypot(steps[..., 0], steps[..., 1]), axis=1)
+    mark = np.concatenate([np.zeros((len(poses), 1)), np.floor(way / _POSE_SPACING_M)], axis=1)
+    is_kept = np.ones(poses.shape[:2], dtype=np.bool_)
+    is_kept[:, 1:-1] = mark[:, 1:-1] != mark[:, :-2]
+    rows, columns = np.nonzero(is_kept)
+    return rows, poses[rows, columns]
+
+
+def _near(obstacles: Array, centre: Array, extent: Array) -> Array:
+    """Return the obstacles [K', 2] within the rectangle of all poses, thinned to one a cell."""
+    low, high = (centre - extent).min(axis=0), (centre + extent).max(axis=0)
+    near = obstacles[((obstacles >= low) & (obstacles <= high)).all(axis=1)]
+    cell = np.floor((near - low) / _THIN_CELL_M).astype(np.int64)
+    key = cell[:, 0] * (int((high - low)[1] / _THIN_CELL_M) + 2) + cell[:, 1]
+    return near[np.unique(key, return_index=True)[1]]
+
+
+def _boxes_with_points(points: Array, low: Array, high: Array) -> NDArray[np.int64]:
+    """Return which upright rectangles low..high [P, 2] may hold a point, by a summed-area table."""
+    origin = points.min(axis=0)
+    cell = ((points - origin) / _CLUMP_CELL_M).astype(np.int64)
+    table = np.zeros(cell.max(axis=0) + 2, dtype=np.int64)
+    np.add.at(table, (cell[:, 0] + 1, cell[:, 1] + 1), 1)
+    table = table.cumsum(axis=0).cumsum(axis=1)
+    limit = np.array(table.shape) - 1
+    first = np.clip(np.floor((low - origin) / _CLUMP_CELL_M).astype(np.int64), 0, limit)
+    last = np.clip(np.floor((high - origin) / _CLUMP_CELL_M).astype(np.int64) + 1, 0, limit)
+    held = table[last[:, 0], last[:, 1]] - table[first[:, 0], last[:, 1]]
+    held -= table[last[:, 0], first[:, 1]] - table[first[:, 0], first[:, 1]]
+    return np.flatnonzero(held > 0)
