@@ -216,10 +216,12 @@ def _write_onnx(model: BevDiffusionPlanner, path: Path, card: ModelCard) -> None
 
 
 def _require_agreement(folder: Path) -> None:
-    reference, exported = TorchBackend(folder, threads=2), OpenVinoBackend(folder, threads=2)
+    threads = torch.get_num_threads()  # the torch backend sets it for the whole process
+    reference, exported = TorchBackend(folder, threads=1), OpenVinoBackend(folder, threads=1)
     worst = largest_difference(reference, exported, COMPARED_INPUTS)
     reference.close()
     exported.close()
+    torch.set_num_threads(threads)
     if worst > TOLERANCE:
         raise ContractError(
             f"export: expected the graph within {TOLERANCE} (m, rad, logits) of torch, "

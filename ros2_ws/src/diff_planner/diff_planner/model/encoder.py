@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from diff_planner.config import FeatureConfig
+from diff_planner.errors import ContractError
 from diff_planner.model.fusion import Fusion
 from diff_planner.model.network_config import NetworkConfig
 
@@ -119,11 +120,11 @@ def token_grids(features: FeatureConfig) -> tuple[tuple[int, int], tuple[int, in
     """Return rows and columns of the coarsest camera and LiDAR maps.
 
     Raises:
-        ValueError: a size is no multiple of 32.
+        ContractError: a size is no multiple of 32.
     """
     sizes = (features.camera_height_px, features.camera_width_px, features.lidar_cells)
     if any(size % COARSEST_STRIDE for size in sizes):
-        raise ValueError(
+        raise ContractError(
             "picture height, width and LiDAR cells: "
             f"expected multiples of {COARSEST_STRIDE}, got {sizes}"
         )
