@@ -48,6 +48,8 @@ _RAW_ENCODINGS: dict[str, tuple[int, int | None]] = {
 _POINT_TYPES = {7: "f4", 8: "f8"}
 """sensor_msgs/PointField datatypes FLOAT32 and FLOAT64."""
 _POINT_AXES = ("x", "y", "z")
+_MAX_SPEED_MPS, _MAX_YAW_RATE_RADPS = 150.0, 20.0
+"""Faster than any road vehicle: wrong units, or a filter that has diverged."""
 _JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
@@ -221,7 +223,7 @@ def decode_odometry(message: Any, base_frame: str) -> Odometry:  # noqa: ANN401
     Raises:
         MissingInputError: the child frame is another one.
         NonFiniteInputError: a number is NaN or infinite.
-        InputError: no stamp, or no rotation.
+        InputError: no stamp, no rotation, or a speed that no road vehicle reaches.
     """
     _require_frame("odometry: child_frame_id", message.child_frame_id, base_frame)
     pose, twist = message.pose.pose, message.twist.twist
@@ -229,6 +231,11 @@ def decode_odometry(message: Any, base_frame: str) -> Odometry:  # noqa: ANN401
     numbers = [position.x, position.y, position.z, q.x, q.y, q.z, q.w]
     motion = [twist.linear.x, twist.linear.y, twist.angular.z]
     _require_finite("odometry: pose and twist", [*numbers, *motion])
+    if math.hypot(*motion[:2]) > _MAX_SPEED_MPS or abs(motion[2]) > _MAX_YAW_RATE_RADPS:
+        raise InputError(
+            f"odometry: expected at most {_MAX_SPEED_MPS:g} m/s and {_MAX_YAW_RATE_RADPS:g} rad/s, "
+            f"got vx {motion[0]:g}, vy {motion[1]:g}, yaw rate {motion[2]:g}"
+        )
     return Odometry(
         stamp_ns=stamp_ns(message),
         frame_id=str(message.header.frame_id),
