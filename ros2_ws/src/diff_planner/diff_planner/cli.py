@@ -236,7 +236,9 @@ def _replay(
 ) -> int:
     from diff_planner.commands.replay import ReplayRequest, run_replay
 
-    with tqdm(total=100, unit="%", desc="replay", leave=False, bar_format=_BAR) as bar:
+    # A log file gets a line now and then, a terminal a moving bar.
+    often = 0.1 if sys.stderr.isatty() else 10.0
+    with tqdm(total=100, desc="replay", leave=False, bar_format=_BAR, mininterval=often) as bar:
         run = run_replay(
             ReplayRequest(
                 bag=bag,

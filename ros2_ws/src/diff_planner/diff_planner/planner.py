@@ -26,6 +26,7 @@ from diff_planner.features import FeatureBuilder
 from diff_planner.inference.backend import Backend
 from diff_planner.refine import refine
 from diff_planner.types import (
+    PLAN_POINTS,
     Candidates,
     EgoState,
     FaultBit,
@@ -37,6 +38,7 @@ from diff_planner.types import (
     PlannerState,
     RejectBit,
     Source,
+    StateIndex,
     Trajectory,
 )
 
@@ -107,9 +109,7 @@ class Planner:
             return replace(output, timing_ms=clock.total())
         if choice.states is None:
             output = self._fall_back(planner_input, choice.faults, choice.reason)
-            return replace(
-                output, candidates=choice.candidates, timing_ms=clock.total()
-            )
+            return replace(output, candidates=choice.candidates, timing_ms=clock.total())
         return replace(self._accept(planner_input, choice), timing_ms=clock.total())
 
     def fallback(
@@ -135,9 +135,14 @@ class Planner:
         """
         if self._fault_since_ns is None:
             self._fault_since_ns = stamp_ns
-        trajectory = fallback.plan(
-            stamp_ns, ego, self._last, lidar, self.config, self._fault_since_ns
-        )
+        try:
+            trajectory = fallback.plan(
+                stamp_ns, ego, self._last, lidar, self.config, self._fault_since_ns
+            )
+        except Exception as error:  # the last line of defence: nothing may leave without a plan
+            logger.exception("the fallback failed")
+            reason = f"{reason}; the fallback failed too: {error}"
+            trajectory = Trajectory(stamp_ns, Source.EMERGENCY_STOP, _standstill())
         self._plan_id += 1
         return PlannerOutput(
             trajectory=trajectory,
@@ -161,9 +166,7 @@ class Planner:
         _require_sensors(planner_input)
         inputs = self._features.build(planner_input)
         clock.mark("features")
-        draws = noise.draw(
-            self.backend.card.noise, self.config.model.seed, planner_input.stamp_ns
-        )
+        draws = noise.draw(self.backend.card.noise, self.config.model.seed, planner_input.stamp_ns)
         proposals = self.backend.run(inputs, draws)
         clock.mark("inference")
         states = refine(proposals, planner_input.ego, self.config.refine)
@@ -196,9 +199,7 @@ class Planner:
     def _accept(self, planner_input: PlannerInput, choice: _Choice) -> PlannerOutput:
         assert choice.states is not None
         trajectory = Trajectory(planner_input.stamp_ns, Source.DIFFUSION, choice.states)
-        self._last = LastPlan(
-            planner_input.stamp_ns, planner_input.ego.odom_SE3_ego, trajectory
-        )
+        self._last = LastPlan(planner_input.stamp_ns, planner_input.ego.odom_SE3_ego, trajectory)
         self._fault_since_ns = None
         self._plan_id += 1
         missing = [h.reason or h.name for h in planner_input.health if h.fault]
@@ -207,9 +208,7 @@ class Planner:
             odom_SE3_ego=planner_input.ego.odom_SE3_ego,
             frame_id=planner_input.ego.frame_id,
             plan_id=self._plan_id,
-            state=PlannerState.DEGRADED
-            if planner_input.faults
-            else PlannerState.NOMINAL,
+            state=PlannerState.DEGRADED if planner_input.faults else PlannerState.NOMINAL,
             faults=planner_input.faults,
             reason="; ".join(missing),
             candidates=choice.candidates,
@@ -233,9 +232,12 @@ class Planner:
         """Return the last plan's states [N, 7] from now on, in base_link at the new stamp."""
         if self._last is None:
             return None
-        return fallback.carry(
-            self._last, planner_input.stamp_ns, planner_input.ego.odom_SE3_ego
-        )
+        return fallback.carry(self._last, planner_input.stamp_ns, planner_input.ego.odom_SE3_ego)
+
+
+def _standstill() -> FloatArray:
+    """Return the states [41, 7] of a vehicle that stays where it is."""
+    return np.zeros((PLAN_POINTS, len(StateIndex)))
 
 
 def _require_sensors(planner_input: PlannerInput) -> None:
@@ -273,11 +275,7 @@ def _softmax(logits: FloatArray) -> FloatArray:
     """Return scores 0..1 [M]; zeros where a logit is not finite."""
     finite = np.isfinite(logits)
     shifted = np.where(finite, logits, -np.inf).astype(np.float64)
-    weights = (
-        np.exp(shifted - shifted[finite].max())
-        if finite.any()
-        else np.zeros(len(logits))
-    )
+    weights = np.exp(shifted - shifted[finite].max()) if finite.any() else np.zeros(len(logits))
     return (weights / max(weights.sum(), 1e-12)).astype(np.float32)
 
 
