@@ -7,7 +7,7 @@ at the end (frame_data.py), when it is known.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,22 +17,35 @@ from diff_planner.camera_geometry import optical_axis, project
 from diff_planner.config import PlannerConfig
 from diff_planner.data.replay_types import ReplayCycle
 from diff_planner.errors import ResultsError
+from diff_planner.geometry import (
+    Array,
+    constant_twist,
+    inverse_se3,
+    se3_from_yaw,
+    transform_points,
+)
 from diff_planner.report.packing import CM_PER_M, evenly, pack_int16
 from diff_planner.safety.collision import obstacle_points
 from diff_planner.types import (
     CameraCalibration,
     CameraFrame,
+    EgoState,
     FloatArray,
     PlannerInput,
     PlannerOutput,
 )
 
-PICTURE_WIDTH_PX = 480
+# Sixty frames of six cameras stay below 15 MB with these.
+FRONT_WIDTH_PX = 480
+SIDE_WIDTH_PX = 360
+"""Of the other cameras where there are more than three."""
 JPEG_QUALITY = 75
-SWEEP_POINTS = 4000
-OBSTACLE_POINTS = 2000
-PICTURE_POINTS = 6000
+SWEEP_POINTS = 3500
+OBSTACLE_POINTS = 1500
+PICTURE_POINTS = 9000
 """LiDAR points drawn into all pictures of a frame together."""
+PIXELS_PER_POINT = 30
+"""More points would hide what they should be compared with."""
 VIEW_RADIUS_M = 80.0
 """Points further away are not shown: outside the largest view of the page."""
 
@@ -46,6 +59,7 @@ class Picture:
     width_px: int
     height_px: int
     calibration: CameraCalibration
+    """From base_link at the cycle's stamp, not the camera's."""
     lidar: str
     """Packed [N, 3]: u, v in quarters of a pixel of this picture, depth in centimetres."""
 
@@ -109,30 +123,60 @@ def _thin_near(points: FloatArray, limit: int) -> FloatArray:
 
 
 def _pictures(planner_input: PlannerInput) -> dict[str, Picture]:
-    cameras = planner_input.cameras
-    if not cameras:
-        return {}
-    sweep = planner_input.lidar.points if planner_input.lidar else np.zeros((0, 3), np.float32)
-    limit = PICTURE_POINTS // len(cameras)
-    return {name: _picture(camera, sweep, limit) for name, camera in cameras.items()}
+    """Make a picture of each camera, all drawn into as seen from base_link at the cycle's stamp."""
+    ego, lidar = planner_input.ego, planner_input.lidar
+    sweep = np.zeros((0, 3))
+    if lidar is not None:
+        anchor_SE3_sweep = _moved(ego, lidar.stamp_ns - planner_input.stamp_ns)
+        sweep = transform_points(anchor_SE3_sweep, lidar.points.astype(np.float64))
+    calibrations = {
+        name: replace(
+            camera.calibration,
+            # The vehicle moves between the camera's stamp and the cycle's.
+            camera_SE3_ego=camera.calibration.camera_SE3_ego
+            @ inverse_se3(_moved(ego, camera.stamp_ns - planner_input.stamp_ns)),
+        )
+        for name, camera in planner_input.cameras.items()
+    }
+    front = min(calibrations, key=lambda n: abs(_azimuth(calibrations[n])), default="")
+    pictures = {}
+    for name, camera in planner_input.cameras.items():
+        is_large = len(calibrations) <= 3 or name == front
+        width = min(camera.image.shape[1], FRONT_WIDTH_PX if is_large else SIDE_WIDTH_PX)
+        pictures[name] = _picture(
+            camera, calibrations[name], sweep, width, PICTURE_POINTS // len(calibrations)
+        )
+    return pictures
 
 
-def _picture(camera: CameraFrame, sweep: FloatArray, limit: int) -> Picture:
-    height, width = camera.image.shape[:2]
-    shown_width = min(width, PICTURE_WIDTH_PX)
-    shown_height = max(1, round(height * shown_width / width))
-    scale = shown_width / camera.calibration.width_px
-    uv, depth, is_visible = project(camera.calibration, sweep)
+def _moved(ego: EgoState, elapsed_ns: int) -> Array:
+    """Return anchor_SE3_then [4, 4]: where base_link is `elapsed_ns` after the cycle's stamp."""
+    times = np.array([elapsed_ns * 1e-9])
+    return se3_from_yaw(*constant_twist(ego.speed_mps, ego.yaw_rate_radps, times)[0])
+
+
+def _azimuth(calibration: CameraCalibration) -> float:
+    """Return the direction that a camera looks in, radians to the left of ahead."""
+    axis = optical_axis(calibration)
+    return float(np.arctan2(axis[1], axis[0]))
+
+
+def _picture(
+    camera: CameraFrame, calibration: CameraCalibration, sweep: Array, width: int, limit: int
+) -> Picture:
+    height = max(1, round(camera.image.shape[0] * width / camera.image.shape[1]))
+    scale = width / calibration.width_px
+    uv, depth, is_visible = project(calibration, sweep)
     kept = np.flatnonzero(is_visible)
-    kept = kept[evenly(len(kept), limit)]
+    kept = kept[evenly(len(kept), min(limit, width * height // PIXELS_PER_POINT))]
     kept = kept[np.argsort(-depth[kept])]  # far first, so that near points are drawn on top
     # u, v in quarter pixels and depth in centimetres share one packing scale.
     lidar = np.column_stack([uv[kept] * scale * 4.0 / CM_PER_M, depth[kept]])
     return Picture(
-        jpeg=_jpeg(camera, shown_width, shown_height),
-        width_px=shown_width,
-        height_px=shown_height,
-        calibration=camera.calibration,
+        jpeg=_jpeg(camera, width, height),
+        width_px=width,
+        height_px=height,
+        calibration=calibration,
         lidar=pack_int16(lidar, CM_PER_M),
     )
 
@@ -154,10 +198,7 @@ def camera_order(pictures: dict[str, Picture]) -> list[str]:
     After the most forward one come the others that look ahead, from left to right, then those
     that look back, again from the vehicle's left to its right.
     """
-    azimuth: dict[str, float] = {}
-    for name, picture in pictures.items():
-        axis = optical_axis(picture.calibration)
-        azimuth[name] = float(np.arctan2(axis[1], axis[0]))
+    azimuth = {name: _azimuth(picture.calibration) for name, picture in pictures.items()}
 
     def place(name: str) -> tuple[int, float]:
         angle = azimuth[name]

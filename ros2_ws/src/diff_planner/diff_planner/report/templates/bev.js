@@ -32,7 +32,7 @@ class BevView {
     if (frame.candidates) this.drawCandidates(context, frame.candidates, layers);
     this.polyline(context, unpacked(frame.plan.xy), 0, frame.plan.speed_mps.length, BEV_COLORS.plan, 6);
     if (layers.driven) this.drawDriven(context, frame.driven); // thinner, so that both show
-    this.drawScale(context, height);
+    this.drawScale(context, width, height);
   }
 
   px(x_m, y_m) {
@@ -125,15 +125,15 @@ class BevView {
     context.stroke();
   }
 
-  drawScale(context, height) {
+  drawScale(context, width, height) {
     const length_m = this.ahead_m > 25 ? 10 : 5;
-    const left = 12;
+    const left = width - 12 - length_m * this.scale;
     const y = height - 14;
     context.lineWidth = 3;
     this.stroke(context, BEV_COLORS.label, [[left, y], [left + length_m * this.scale, y]]);
     context.fillStyle = BEV_COLORS.label;
     context.font = "12px sans-serif";
-    context.fillText(length_m + " m", left, y - 6);
+    context.fillText(length_m + " m", left, y - 8);
   }
 
   /** Say what became of the candidate under the pointer. */

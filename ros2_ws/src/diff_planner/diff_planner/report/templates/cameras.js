@@ -19,9 +19,8 @@ class CameraWall {
     this.images = new Map();
     this.frame = null;
     this.canvases = new Map(names.map((name) => [name, this.addFigure(host, name)]));
-    const others = names.length > 2 ? names.length - 1 : names.length;
-    host.style.setProperty("--per-row", others % 2 === 0 && others < 6 ? 2 : 3);
-    if (names.length !== 2 && host.firstChild) host.firstChild.classList.add("large");
+    host.style.setProperty("--per-row", { 1: 1, 2: 1, 3: 2, 5: 2 }[names.length] || 3);
+    if (names.length > 2) host.firstChild.classList.add("large");
     if (!names.length) host.append(element("p", { class: "quiet" }, "No camera is configured."));
   }
 

@@ -1,6 +1,6 @@
 // Plots over time as SVG: lines, stacked areas and a strip with one lane for each label.
 "use strict";
-const PLOT = { width: 1200, left: 64, right: 16, top: 10, bottom: 30 };
+const PLOT = { width: 1200, left: 130, right: 16, top: 10, bottom: 30 };
 
 function svg(name, attributes = {}, text = "") {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -113,7 +113,8 @@ const SOURCE_COLORS = {
   DIFFUSION: "var(--blue)", HOLD_LAST: "var(--orange)", FALLBACK_STOP: "var(--pink)",
   EMERGENCY_STOP: "var(--red)", REPLAY: "var(--green)", UNKNOWN: "var(--quiet)",
 };
-const STAGE_COLORS = ["#0072b2", "#56b4e9", "#009e73", "#e69f00", "#cc79a7", "#d55e00", "#999999"];
+const STAGE_COLORS = ["#0072b2", "#56b4e9", "#009e73", "#e69f00", "#cc79a7", "#d55e00"];
+const REST_COLOR = "#9a9a9a";
 
 /** Speed, source and latency over time; returns the plots for their cursors. */
 function drawTimePlots(timeline, onPick) {
@@ -153,6 +154,8 @@ function sourcePlot(host, timeline, times, onPick) {
   const plot = new TimePlot(host, { label: "Source of each plan over time", height, times, onPick });
   order.forEach((name, row) => {
     const top = PLOT.top + lane * row + 3;
+    const middle = top + (lane - 6) / 2 + 4;
+    plot.root.append(svg("text", { x: PLOT.left - 6, y: middle, "text-anchor": "end" }, name));
     const stretches = [];
     times.forEach((t, i) => {
       if (timeline.source[i] !== name) return;
@@ -169,8 +172,8 @@ function sourcePlot(host, timeline, times, onPick) {
     }
   });
   plot.addCursor();
-  legend(host, order.map((name, row) => ({
-    name: `${row + 1}. ${name}: ${DATA.source_words[name]}`, color: SOURCE_COLORS[name],
+  legend(host, order.map((name) => ({
+    name: `${name}: ${DATA.source_words[name]}`, color: SOURCE_COLORS[name],
   })));
   return plot;
 }
@@ -185,14 +188,18 @@ function latencyPlot(host, timeline, times, onPick) {
   });
   plot.axis(" ms");
   let below = times.map(() => 0);
+  const keys = names.map((name, k) => ({ name, color: STAGE_COLORS[k % STAGE_COLORS.length] }));
   names.forEach((name, k) => {
     const above = below.map((v, i) => v + (timeline.stages[name][i] || 0));
     plot.area(times, below, above, STAGE_COLORS[k % STAGE_COLORS.length]);
     below = above;
   });
-  if (totals.length) plot.line(times, totals, { color: "var(--ink)", width: 1.5 });
+  if (totals.length) {
+    plot.area(times, below, below.map((v, i) => Math.max(v, totals[i] || 0)), REST_COLOR);
+    plot.line(times, totals, { color: "var(--ink)", width: 1.5 });
+    keys.push({ name: "the rest", color: REST_COLOR }, { name: "total", color: "var(--ink)", dash: "" });
+  }
   plot.addCursor();
-  const keys = names.map((name, k) => ({ name, color: STAGE_COLORS[k % STAGE_COLORS.length] }));
-  legend(host, totals.length ? [...keys, { name: "total", color: "var(--ink)", dash: "" }] : keys);
+  legend(host, keys);
   return plot;
 }

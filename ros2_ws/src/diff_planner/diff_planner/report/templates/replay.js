@@ -56,7 +56,7 @@ function showFacts(frame) {
   ];
   if (frame.distance_m.length) {
     const parts = frame.distance_m.map((d) => `${d.distance_m.toFixed(1)} m after ${d.at_s} s`);
-    rows.push(["plan to drive", [parts.join(", ") + " (a difference, not a fault)"]]);
+    rows.push(["plan and drive", ["apart by " + parts.join(", ") + "; a difference, not a fault"]]);
   }
   if (frame.reason) rows.push(["reason", [frame.reason]]);
   if (frame.faults.length) rows.push(["faults", [frame.faults.join("; ")]]);
