@@ -23,7 +23,7 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from diff_planner.data.typestore import typestore
 from diff_planner.errors import BagError
@@ -43,14 +43,18 @@ class BagWriter:
     the bag nor a part of it is left.
     """
 
-    def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, *, overwrite: bool = False, compress: bool = False
+    ) -> None:
         """Name the bag.
 
         Args:
             path: a name with .mcap gives that one file, another name gives a bag directory.
             overwrite: replace a bag of that name.
+            compress: store chunks with zstd; equal bytes then also ask for an equal version of it.
         """
         self.path = Path(path)
+        self._compress = compress
         self._overwrite = overwrite
         self._folder: Path | None = None
         self._writer: Writer | None = None
@@ -77,6 +81,8 @@ class BagWriter:
             self._writer = Writer(
                 self._folder / name, version=_VERSION, storage_plugin=StoragePlugin.MCAP
             )
+            if self._compress:
+                self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             self._writer.open()
         except OSError as error:
             self._discard()
