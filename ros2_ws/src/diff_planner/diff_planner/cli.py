@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from diff_planner import __version__
 from diff_planner.errors import ConfigError, DiffPlannerError
-from diff_planner.files import whole_file
+from diff_planner.files import make_folder, whole_file
 
 EXIT_OK, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 _FORMATTER = argparse.RawDescriptionHelpFormatter
@@ -31,9 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example:\n  diff-planner demo --out out/demo",
         formatter_class=_FORMATTER,
     )
-    parser.add_argument(
-        "--version", action="version", version=f"%(prog)s {__version__}"
-    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_doctor(commands)
@@ -45,9 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     arguments = build_parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)
@@ -63,12 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_common(parser: argparse.ArgumentParser, run: Callable[..., int]) -> None:
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="also write the result as JSON"
-    )
-    parser.add_argument(
-        "--seed", type=_seed, default=0, help="seed of all noise (default 0)"
-    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
+    parser.add_argument("--seed", type=_seed, default=0, help="seed of all noise (default 0)")
     parser.set_defaults(run=run)
 
 
@@ -88,10 +80,8 @@ def _seconds(text: str) -> float:
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="a folder of models/ or a path (default nano)")
-    parser.add_argument(
-        "--backend", choices=["openvino", "torch"], help="default openvino"
-    )
-    parser.add_argument("--threads", type=int, help="inference threads (default 2)")
+    parser.add_argument("--backend", choices=["openvino", "torch"], help="default openvino")
+    parser.add_argument("--threads", type=int, help="inference threads (default 1)")
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -102,9 +92,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         epilog="example:\n  diff-planner demo --out out/demo",
         formatter_class=_FORMATTER,
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/demo"), help="folder to write to"
-    )
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder to write to")
     _add_model_options(parser)
     _add_common(parser, _run_demo)
 
@@ -120,9 +108,7 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument("bag", type=Path, help="bag folder, .mcap or .db3")
     parser.add_argument("--config", type=Path, help="judge against this configuration")
-    parser.add_argument(
-        "--config-out", type=Path, help="write the configuration to use"
-    )
+    parser.add_argument("--config-out", type=Path, help="write the configuration to use")
     _add_common(parser, _run_doctor)
 
 
@@ -136,18 +122,12 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         formatter_class=_FORMATTER,
     )
     parser.add_argument("bag", type=Path, help="bag folder, .mcap or .db3")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="bag to write, OUT.mcap"
-    )
+    parser.add_argument("--out", type=Path, required=True, help="bag to write, OUT.mcap")
     parser.add_argument("--report", type=Path, help="page to write, REPORT.html")
     parser.add_argument("--config", type=Path, help="planner configuration (YAML)")
     parser.add_argument("--start", type=_seconds, default=0.0, help="seconds to skip")
-    parser.add_argument(
-        "--duration", type=_seconds, help="seconds to replay (default: all)"
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace an existing OUT"
-    )
+    parser.add_argument("--duration", type=_seconds, help="seconds to replay (default: all)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
     _add_model_options(parser)
     _add_common(parser, _run_replay)
 
@@ -161,9 +141,7 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         epilog="example:\n  diff-planner export --model nano --out models/my_nano --seed 1",
         formatter_class=_FORMATTER,
     )
-    parser.add_argument(
-        "--model", choices=["nano"], default="nano", help="which network"
-    )
+    parser.add_argument("--model", choices=["nano"], default="nano", help="which network")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     _add_common(parser, _run_export)
 
@@ -174,7 +152,8 @@ def _run_demo(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out
     bag = out / "sample.mcap"
     if not bag.exists():
-        print(f"making a sample bag: {bag}", file=sys.stderr)
+        print(f"making a sample bag, about 20 s: {bag}", file=sys.stderr)
+        make_folder(out)
         make_sample_bag(bag, seed=arguments.seed)
     return _replay(
         arguments,

@@ -147,7 +147,7 @@ class ModelConfig(ConfigModel):
 
     path: str = Field("nano", description="A folder of models/, or a path to a model folder.")
     backend: Literal["openvino", "torch"] = "openvino"
-    threads: int = Field(2, ge=1, le=64, description="Inference threads.")
+    threads: int = Field(1, ge=1, le=64, description="Inference threads; nano needs 7 ms on one.")
     seed: int = Field(0, ge=0, lt=2**63, description="Noise comes from (seed, stamp).")
 
 

@@ -34,6 +34,18 @@ def whole_file(path: Path) -> Iterator[Path]:
             partial.unlink()
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Raises:
+        OutputError: something else has that name, or the disk refuses.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(cannot_write(path, error)) from error
+
+
 def cannot_write(path: Path, error: OSError) -> str:
     """Say in a sentence why `path` could not be written, with the space that is left."""
     folder = next((p for p in [path.parent, *path.parents] if p.is_dir()), Path("/"))

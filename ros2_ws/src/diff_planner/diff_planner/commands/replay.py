@@ -16,6 +16,7 @@ from diff_planner.data.replay_tally import write_timings
 from diff_planner.data.replay_types import ReplaySummary
 from diff_planner.data.rig import suggest_config
 from diff_planner.errors import OutputError
+from diff_planner.files import make_folder
 from diff_planner.inference import load_backend
 from diff_planner.planner import Planner
 from diff_planner.report.provenance import commit, machine
@@ -95,6 +96,7 @@ def run_replay(
                 title=request.bag.name,
                 expected_cycles=_expected_cycles(config, reader, request),
             )
+        make_folder(request.plans.parent)
         with BagWriter(request.plans, overwrite=request.overwrite) as writer:
             replay = Replay(
                 Planner(config, backend),
@@ -109,7 +111,7 @@ def run_replay(
             )
         files = _write_beside(request, config, replay, summary)
         if page is not None and request.page is not None:
-            request.page.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(request.page.parent)
             page.write(request.page, ego_path=replay.ego_path, summary=summary)
             files["page"] = request.page
     return ReplayRun(summary, summary_table(summary), files)
