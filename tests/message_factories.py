@@ -68,9 +68,7 @@ def make_odometry(
         "nav_msgs/msg/Odometry",
         header=make_header(stamp_ns, frame_id),
         child_frame_id=child_frame_id,
-        pose=make_message(
-            "geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=covariance
-        ),
+        pose=make_message("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=covariance),
         twist=make_message(
             "geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=covariance
         ),

@@ -1,6 +1,7 @@
 """Messages to core values: layouts, frames, and every input that must be refused."""
 
 import array
+import contextlib
 from types import SimpleNamespace
 
 import cv2
@@ -8,16 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from message_factories import (
-    STAMP_NS,
-    make_acceleration,
-    make_cloud,
-    make_command,
-    make_compressed,
-    make_image,
-    make_odometry,
-    make_route,
-)
 
 from diff_planner.data import decode
 from diff_planner.data.typestore import typestore
@@ -30,6 +21,16 @@ from diff_planner.errors import (
 )
 from diff_planner.geometry import se3, se3_from_yaw
 from diff_planner.types import NavCommand
+from message_factories import (
+    STAMP_NS,
+    make_acceleration,
+    make_cloud,
+    make_command,
+    make_compressed,
+    make_image,
+    make_odometry,
+    make_route,
+)
 
 RED, GREEN, BLUE = (200, 30, 20), (10, 180, 40), (20, 30, 210)
 
@@ -231,7 +232,7 @@ def test_a_cloud_without_z_is_refused_by_name():
 
 
 def test_a_cloud_of_whole_numbers_is_refused():
-    with pytest.raises(EncodingError, match="expected field 'x' to be one FLOAT32.*datatype 5"):
+    with pytest.raises(EncodingError, match=r"expected field 'x' to be one FLOAT32.*datatype 5"):
         decode.decode_points(make_cloud(POINTS, kind="i4"))
 
 
@@ -250,6 +251,13 @@ def test_a_field_outside_of_the_point_is_refused():
     message = make_cloud(POINTS)
     message.fields[2].offset = 10
     with pytest.raises(EncodingError, match="'z' at offset 10 does not fit into point_step 12"):
+        decode.decode_points(message)
+
+
+def test_a_point_of_billions_of_bytes_is_refused():
+    message = make_cloud(POINTS)
+    message.point_step, message.width = 2**32 - 1, 0
+    with pytest.raises(EncodingError, match="point_step 4294967295 cannot be used"):
         decode.decode_points(message)
 
 
@@ -400,7 +408,5 @@ def test_flipped_bytes_never_lead_to_anything_but_our_errors(msgtype, flips):
         message = typestore().deserialize_cdr(bytes(raw), msgtype)
     except Exception:  # the reader's business: test_bag_reader
         return
-    try:
+    with contextlib.suppress(DiffPlannerError):
         DECODERS[msgtype](message)
-    except DiffPlannerError as error:
-        assert str(error)

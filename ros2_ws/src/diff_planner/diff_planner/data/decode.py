@@ -196,14 +196,16 @@ def _point_layout(message: Any) -> np.dtype[np.void]:  # noqa: ANN401
                 f"points: field '{field.name}' at offset {field.offset} does not fit into "
                 f"point_step {point_step}"
             )
-    return np.dtype(
-        {
-            "names": _POINT_AXES,
-            "formats": [order + _POINT_TYPES[field.datatype] for field in axes],
-            "offsets": [int(field.offset) for field in axes],
-            "itemsize": point_step,
-        }
-    )
+    layout = {
+        "names": _POINT_AXES,
+        "formats": [order + _POINT_TYPES[field.datatype] for field in axes],
+        "offsets": [int(field.offset) for field in axes],
+        "itemsize": point_step,
+    }
+    try:
+        return np.dtype(layout)  # type: ignore[call-overload,no-any-return]
+    except ValueError as error:  # larger than any point
+        raise EncodingError(f"points: point_step {point_step} cannot be used ({error})") from None
 
 
 def _wrong_size(message: Any, size: int) -> EncodingError:  # noqa: ANN401
