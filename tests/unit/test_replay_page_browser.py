@@ -133,3 +133,24 @@ def test_the_check_fails_on_a_page_that_is_broken(browse, html, right, wrong):
     page = browse(html.replace(right, wrong))
     assert not page.is_clean
     assert page.console or page.state["status"] == "failed"
+
+
+@pytest.mark.realdata
+def test_the_page_of_a_recorded_drive_is_clean_and_small(browse, real_data, tmp_path):
+    from diff_planner.commands.replay import ReplayRequest, run_replay
+
+    run = run_replay(
+        ReplayRequest(
+            bag=real_data / "bags" / "nuscenes_scene_0006",
+            plans=tmp_path / "plans.mcap",
+            page=tmp_path / "report.html",
+        )
+    )
+    html = run.files["page"].read_text(encoding="utf-8")
+    assert len(html) < 15e6
+    page = browse(html, "#frame=20")
+    assert page.console == []
+    assert page.state["status"] == "ready", page.state
+    assert page.state["frames"] == "40"
+    assert int(page.state["pictures"]) >= 3
+    assert int(page.state["bev-colors"]) > 200

@@ -118,7 +118,7 @@ class ReplayPage:
                 "rear_m": vehicle.rear_m,
                 "width_m": vehicle.width_m,
             },
-            "period_s": self._config.inputs.period_s,
+            "max_tries": self._config.selection.max_tries,
             "reject_words": {str(bit.name): words for bit, words in REJECT_WORDS.items()},
             "source_words": {source.name: words for source, words in SOURCE_WORDS.items()},
         }

@@ -35,7 +35,7 @@ FAULT_WORDS: dict[FaultBit, str] = {
     FaultBit.CAMERA_INFO: "a camera has no usable calibration",
     FaultBit.NONFINITE_IN: "an input holds NaN or infinity",
     FaultBit.NONFINITE_OUT: "the network gave NaN or infinity",
-    FaultBit.INFEASIBLE: "no candidate passes the safety rules",
+    FaultBit.INFEASIBLE: "none of the candidates that were tried passes the safety rules",
     FaultBit.DISCONTINUOUS: "no candidate continues the last plan",
     FaultBit.DEADLINE: "the cycle took longer than its period",
     FaultBit.MODEL: "the model is missing or failed",

@@ -1,11 +1,13 @@
 // The cameras' pictures with what the planner and the LiDAR say drawn into them.
 "use strict";
 const RANGE_MAX_M = 50;
-// From near (bright yellow) to far (dark purple); brightness falls all the way.
-const RANGE_COLORS = [[240, 249, 33], [253, 173, 49], [237, 121, 83], [204, 71, 120], [139, 10, 165], [60, 20, 150]];
+// From near (bright mint) to far (dark violet), far from the plan's yellow and the drive's pink;
+// brightness falls all the way, so that no hue has to be told apart.
+const RANGE_COLORS = [[196, 255, 236], [64, 216, 230], [30, 150, 240], [52, 84, 220], [56, 24, 140]];
 
 function rangeColor(range_m) {
-  const at = Math.max(0, Math.min(0.9999, range_m / RANGE_MAX_M)) * (RANGE_COLORS.length - 1);
+  const share = Math.sqrt(Math.max(0, range_m) / RANGE_MAX_M); // more colours for what is near
+  const at = Math.min(0.9999, share) * (RANGE_COLORS.length - 1);
   const low = RANGE_COLORS[Math.floor(at)];
   const high = RANGE_COLORS[Math.floor(at) + 1];
   const mixed = low.map((v, i) => Math.round(v + (high[i] - v) * (at % 1)));

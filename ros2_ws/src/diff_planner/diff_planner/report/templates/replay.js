@@ -74,8 +74,10 @@ function showFacts(frame) {
 
 function candidateCounts(candidates) {
   if (!candidates) return "none: the network was not asked or failed";
-  const passed = candidates.rejects.filter((rejects) => !rejects.length).length;
-  return `${passed} of ${candidates.rejects.length} pass every safety rule`;
+  const passed = candidates.rank.filter((_, m) => !candidates.rejects[m].length);
+  const sentence = `${passed.length} of ${candidates.rank.length} pass every safety rule`;
+  if (candidates.selected >= 0 || !passed.length) return sentence;
+  return `${sentence}; the best of them ranks ${Math.min(...passed)}, only the first ${DATA.max_tries} are tried`;
 }
 
 function showCandidates(frame) {
