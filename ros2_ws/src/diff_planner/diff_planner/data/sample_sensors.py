@@ -304,8 +304,7 @@ class Lidar:
         """Return points [N, 3] in the sensor's frame, intensity [N] 0..255, owner [N].
 
         The owner is the index of the solid, or GROUND.  Points carry 2 cm of range noise and are
-        rounded to 1/128 m, intensity to 8, so that a bag of them
-        can be compressed.
+        rounded to 1/128 m, intensity to 8, so that a bag of them compresses well.
         """
         map_SE3_lidar = map_SE3_ego @ self._ego_SE3_lidar
         lidar_SE3_map = inverse_se3(map_SE3_lidar)
@@ -320,10 +319,9 @@ class Lidar:
         noisy = (hits.range_m[kept] + noise[kept])[:, None]
         points = np.rint(self._rays[kept] * noisy * 128.0) / 128.0
         owner = hits.solid[kept]
-        places = (map_SE3_lidar[:3, 3] + rays[kept] * hits.range_m[kept][:, None]).astype(
-            np.float32
-        )
-        intensity = 0.6 * ground.colors(places[None, :, :2], 0)[0].mean(axis=1)
+        places = map_SE3_lidar[:3, 3] + rays[kept] * hits.range_m[kept][:, None]
+        below = places[None, :, :2].astype(np.float32)  # [1, N, 2]: a picture of one row
+        intensity = 0.6 * ground.colors(below, 0)[0].mean(axis=1)
         greys = np.array([np.mean(solid.color) for solid in solids], dtype=np.float32)
         intensity = np.where(owner == GROUND, intensity, greys[np.maximum(owner, 0)])
         steps_of_8 = np.rint(intensity / 8.0) * 8.0
