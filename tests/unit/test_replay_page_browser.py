@@ -91,6 +91,16 @@ def test_the_page_draws_everything_without_a_console_message(browse, html):
     assert "8 of 12 pass every safety rule" in page.dom
 
 
+def test_the_page_opens_at_the_first_cycle_with_pictures(browse):
+    page = ReplayPage(PlannerConfig(), title="late start", expected_cycles=3)
+    for cycle in (make_watchdog_cycle(0), make_watchdog_cycle(1), make_cycle(2)):
+        page.add(cycle)
+    opened = browse(page.render(ego_path=make_ego_path(3), summary=make_summary()))
+    assert opened.is_clean
+    assert opened.state["pictures"] == "3"
+    assert "cycle 2, 0.20 s (3 of 3)" in opened.dom
+
+
 def test_a_cycle_without_inputs_is_shown_as_such(browse, html):
     page = browse(html, "#frame=5")
     assert page.is_clean
@@ -124,7 +134,7 @@ def test_arrow_keys_step_and_the_space_bar_plays(browse, html):
     [
         ("connect();\nshowFrame", "connectEverything();\nshowFrame"),
         ("data:image/jpeg;base64,", "data:image/jpeg;base64,AAAA"),
-        ("const wanted =", "fetch('http://localhost:9/'); const wanted ="),
+        ("connect();\nshowFrame", "fetch('http://localhost:9/'); connect();\nshowFrame"),
     ],
     ids=["missing function", "broken picture", "network request"],
 )

@@ -152,6 +152,12 @@ function declareReady() {
   if (state.status === "loading") state.status = "ready";
 }
 
-const wanted = Number(new URLSearchParams(location.hash.slice(1)).get("frame"));
+/** The frame that the address asks for (#frame=12), else the first with pictures. */
+function firstFrame() {
+  const asked = new URLSearchParams(location.hash.slice(1)).get("frame");
+  if (asked !== null && Number.isInteger(Number(asked))) return Number(asked);
+  return Math.max(0, DATA.frames.findIndex((frame) => Object.keys(frame.cameras).length));
+}
+
 connect();
-showFrame(Number.isInteger(wanted) ? wanted : 0).then(declareReady);
+showFrame(firstFrame()).then(declareReady);
