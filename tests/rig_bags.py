@@ -35,7 +35,8 @@ def make_rig(*, duration_s=2.0, rate_hz=10.0, yaws_deg=None, delay_ns=DELAY_NS):
     yaws_deg = YAW_DEG if yaws_deg is None else yaws_deg
     sensor_ns = stamps(duration_s, rate_hz)
     motion_ns = stamps(duration_s, 50.0)
-    rig = {"/tf_static": ("tf2_msgs/msg/TFMessage", [(START_NS, make_transforms(yaws_deg))])}
+    latched_ns = START_NS - 10_000_000
+    rig = {"/tf_static": ("tf2_msgs/msg/TFMessage", [(latched_ns, make_transforms(yaws_deg))])}
     for name in yaws_deg:
         rig[image_topic(name)] = ("sensor_msgs/msg/CompressedImage", [
             (t, make_picture(name, t)) for t in sensor_ns])  # fmt: skip

@@ -103,10 +103,12 @@ def _without_config(path: Path, found: BagSurvey, refusal: str) -> DoctorReport:
 
 
 def _verdict(case: Case, problems: list[Finding], complete: int, anchors: int) -> str:
-    share = f"{complete} of {anchors} anchors ({case.anchor.name}) are complete"
+    share = f"{complete} of {anchors} anchors ({case.anchor.name})"
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        return f"This bag cannot drive the planner: {count}, {share}. First: {problems[0].text}"
-    if not complete:
-        return f"This bag cannot drive the planner: {share}."
-    return f"This bag can drive the planner: {share}."
+        return (
+            f"This bag cannot drive the planner: {count}; {share} have every stream in time.  "
+            f"First: {problems[0].text}"
+        )
+    verb = "can" if complete else "cannot"
+    return f"This bag {verb} drive the planner: {share} are complete."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,13 @@ class Case:
     def timed(self) -> list[tuple[Stream, TopicSurvey]]:
         """The streams that are matched by stamp and have messages."""
         return [(s, s.found) for s in self.streams if s.is_timed and s.found is not None]
+
+    @property
+    def ready_ns(self) -> int:
+        """Log time from which transforms and calibrations of all sensors are known."""
+        infos = [self.bag.topics.get(camera.info) for camera in self.inputs.cameras.values()]
+        begins = [int(info.logs_ns[0]) for info in infos if info is not None and len(info.logs_ns)]
+        return max([self.bag.transforms_ns or self.bag.start_ns, *begins])
 
     def at_s(self, log_ns: int) -> float:
         """Return the seconds after the bag's start of a log time."""
@@ -121,19 +129,25 @@ def _stream(
     )
 
 
-def match(
-    anchor: TopicSurvey, stream: TopicSurvey, wait_s: float
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+class Matches(NamedTuple):
+    """A stream matched to the anchors."""
+
+    distance_s: NDArray[np.float64]
+    """[A] signed stamp distance of the nearest usable message (positive: later than the anchor);
+    infinite where there is none."""
+    arrival_ns: bag.Stamps
+    """[A] log time of that message; the anchor's own where there is none."""
+    is_late: NDArray[np.bool_]
+    """[A] the nearest message of all came too late to be used."""
+
+
+def match(anchor: TopicSurvey, stream: TopicSurvey, wait_s: float) -> Matches:
     """Match a stream to the anchors as the synchronizer will.
 
     Args:
         anchor: [A] stamps.
-        stream: its messages.
+        stream: its messages, at least one.
         wait_s: a message that arrives later than this after the anchor cannot be used.
-
-    Returns:
-        The signed stamp distance in seconds [A] of the nearest usable message (positive: later
-        than the anchor, infinite: none), and whether a nearer one [A] came too late.
     """
     order = np.argsort(stream.stamps_ns, kind="stable")
     stamps_ns, logs_ns = stream.stamps_ns[order], stream.logs_ns[order]
@@ -144,5 +158,9 @@ def match(
     usable_s = np.where(is_late, np.inf, np.abs(distances_s))
     columns = np.arange(len(right))
     best, nearest = usable_s.argmin(axis=0), np.abs(distances_s).argmin(axis=0)
-    distance_s = np.where(np.isfinite(usable_s[best, columns]), distances_s[best, columns], np.inf)
-    return distance_s, is_late[nearest, columns] & (best != nearest)
+    is_usable = np.isfinite(usable_s[best, columns])
+    return Matches(
+        distance_s=np.where(is_usable, distances_s[best, columns], np.inf),
+        arrival_ns=np.where(is_usable, logs_ns[neighbours[best, columns]], anchor.logs_ns),
+        is_late=is_late[nearest, columns],
+    )

@@ -17,6 +17,7 @@ from diff_planner.data.decode import (
 )
 from diff_planner.data.doctor_case import Case, Stream
 from diff_planner.data.doctor_report import Finding, Level
+from diff_planner.data.rig_cameras import is_rectified
 from diff_planner.data.survey import TopicSurvey
 from diff_planner.errors import InputError
 from diff_planner.geometry import transform_points, wrap_angle
@@ -136,7 +137,9 @@ def _check_view(case: Case, in_ego: NDArray[np.float64]) -> Iterator[Finding]:
             continue
         size = (int(info.first.height), int(info.first.width))
         try:
-            calibration = camera_calibration(info.first, size, base_SE3_camera)
+            calibration = camera_calibration(
+                info.first, size, base_SE3_camera, is_rectified=is_rectified(camera.image)
+            )
             _, _, is_visible = project(calibration, in_ego)
         except InputError:
             continue  # said under "Calibration"

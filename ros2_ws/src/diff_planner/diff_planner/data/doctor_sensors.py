@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,10 @@ from diff_planner.data.decode import decode_image
 from diff_planner.data.doctor_case import Case
 from diff_planner.data.doctor_report import Finding, Level
 from diff_planner.data.rig import child_frame
-from diff_planner.data.rig_cameras import fov_deg
+from diff_planner.data.rig_cameras import is_rectified
 from diff_planner.data.survey import TopicSurvey
 from diff_planner.errors import InputError
+from diff_planner.types import CameraCalibration
 
 FOV_DEG = (15.0, 170.0)
 PIXEL_RATIO = (0.8, 1.25)
@@ -43,42 +43,45 @@ def check_calibration(case: Case) -> Iterator[Finding]:
 
 
 def _check_camera_info(name: str, info: TopicSurvey, pictures: TopicSurvey) -> Iterator[Finding]:
-    message = info.first
+    message, is_rect = info.first, is_rectified(pictures.topic)
     try:
         height, width = decode_image(pictures.first).shape[:2]
     except InputError:
         return  # said under "Data"
     try:
-        calibration = camera_calibration(message, (height, width), np.eye(4))
+        calibration = camera_calibration(message, (height, width), np.eye(4), is_rectified=is_rect)
         project(calibration, np.array([[0.0, 0.0, 1.0]]))
     except InputError as error:
         yield Finding("Calibration", Level.PROBLEM, f"{name}: {_clean(error)}.")
         return
-    faults = list(_implausible(message))
+    faults = list(_implausible(calibration))
     if not np.array_equal(np.asarray(message.k), np.asarray(info.last.k)):
         faults.append("K changes within the bag")
     for fault in faults:
         yield Finding("Calibration", Level.WARNING, f"{name}: {fault}.")
     if not faults:
-        distortion = (
-            f"{calibration.distortion_model} distortion"
-            if np.any(calibration.distortion)
-            else "no distortion"
+        bent = "no distortion" if not calibration.distortion.any() else calibration.distortion_model
+        text = (
+            f"{name}: {width} x {height} px, {_wide_deg(calibration):.0f} degrees wide, "
+            f"{'rectified' if is_rect else bent}"
         )
-        text = f"{name}: {width} x {height} px, {fov_deg(info):.0f} degrees wide, {distortion}"
         if (message.width, message.height) != (width, height):
             text += f"; K is scaled from the {message.width} x {message.height} px of CameraInfo"
         yield Finding("Calibration", Level.OK, f"{text}.")
 
 
-def _implausible(info: Any) -> Iterator[str]:  # noqa: ANN401 - a message
-    k = np.asarray(info.k, dtype=np.float64).reshape(3, 3)
-    wide_deg = math.degrees(2.0 * math.atan(0.5 * info.width / k[0, 0]))
+def _wide_deg(calibration: CameraCalibration) -> float:
+    half = 0.5 * calibration.width_px / float(calibration.intrinsics[0, 0])
+    return math.degrees(2.0 * math.atan(half))
+
+
+def _implausible(calibration: CameraCalibration) -> Iterator[str]:
+    k, wide_deg = calibration.intrinsics, _wide_deg(calibration)
     if not FOV_DEG[0] <= wide_deg <= FOV_DEG[1]:
         yield f"K gives a field of view of {wide_deg:.0f} degrees: check fx = {k[0, 0]:.1f} px"
     if not PIXEL_RATIO[0] <= k[0, 0] / k[1, 1] <= PIXEL_RATIO[1]:
         yield f"fx = {k[0, 0]:.1f} and fy = {k[1, 1]:.1f} px differ: pixels are nearly square"
-    if not (0 < k[0, 2] < info.width and 0 < k[1, 2] < info.height):
+    if not (0 < k[0, 2] < calibration.width_px and 0 < k[1, 2] < calibration.height_px):
         yield f"the principal point {k[0, 2]:.0f}, {k[1, 2]:.0f} px lies outside the picture"
 
 

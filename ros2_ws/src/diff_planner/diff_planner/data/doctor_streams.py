@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diff_planner.data import survey as bag
 from diff_planner.data.doctor_case import Case, Stream, match
@@ -149,12 +150,23 @@ def complete_anchors(case: Case) -> tuple[int, int]:
     if any(stream.found is None for stream in case.streams if stream.is_needed):
         return 0, len(np.unique(anchor.stamps_ns))
     _, first = np.unique(anchor.stamps_ns, return_index=True)  # a doubled anchor runs no cycle
-    is_complete = anchor.stamps_ns[first] > 0
+    is_complete = (anchor.stamps_ns > 0) & ~is_early(case, anchor)
     for stream, found in case.timed:
         if stream.is_needed and found is not anchor:
-            distance_s, _ = match(anchor, found, case.inputs.sync_wait_s)
-            is_complete &= np.abs(distance_s[first]) <= stream.tolerance_s
-    return int(is_complete.sum()), len(first)
+            matches = match(anchor, found, case.inputs.sync_wait_s)
+            is_complete &= np.abs(matches.distance_s) <= stream.tolerance_s
+    return int(is_complete[first].sum()), len(first)
+
+
+def is_early(case: Case, anchor: TopicSurvey) -> NDArray[np.bool_]:
+    """Return which anchors [A] run their cycle before transforms and calibrations are known."""
+    cycle_ns = anchor.logs_ns
+    for stream, found in case.timed:
+        if stream.is_needed and found is not anchor:
+            arrival_ns = match(anchor, found, case.inputs.sync_wait_s).arrival_ns
+            cycle_ns = np.maximum(cycle_ns, arrival_ns)
+    early: NDArray[np.bool_] = cycle_ns < case.ready_ns
+    return early
 
 
 def check_sync(case: Case) -> Iterator[Finding]:
@@ -165,6 +177,14 @@ def check_sync(case: Case) -> Iterator[Finding]:
     for stream, found in case.timed:
         if found is not anchor:
             yield _sync_of(case, anchor, stream, found)
+    early = int(is_early(case, anchor).sum())
+    if early:
+        yield Finding(
+            "Synchronization",
+            Level.WARNING,
+            f"{early} of {len(anchor.logs_ns)} anchors come before {case.inputs.tf_static} and "
+            f"every CameraInfo are known ({case.at_s(case.ready_ns):.1f} s): they stay incomplete.",
+        )
 
 
 def _absent(case: Case, stream: Stream) -> str:
@@ -206,7 +226,7 @@ def _check_period(case: Case, anchor: TopicSurvey) -> Iterator[Finding]:
 
 
 def _sync_of(case: Case, anchor: TopicSurvey, stream: Stream, found: TopicSurvey) -> Finding:
-    distance_s, is_late = match(anchor, found, case.inputs.sync_wait_s)
+    distance_s, _, is_late = match(anchor, found, case.inputs.sync_wait_s)
     size_s = np.abs(distance_s)
     share = float((size_s <= stream.tolerance_s).mean())
     usable = size_s[np.isfinite(size_s)]

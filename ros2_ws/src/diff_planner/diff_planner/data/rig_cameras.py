@@ -59,6 +59,11 @@ def pictures(found: BagSurvey) -> list[TopicSurvey]:
     return [t for t in found.of_type(*bag.IMAGES) if "depth" not in t.topic.lower()]
 
 
+def is_rectified(image_topic: str) -> bool:
+    """Return whether pictures are undistorted already, as the topic's name tells (image_proc)."""
+    return "image_rect" in image_topic
+
+
 def info_topic(image_topic: str, found: BagSurvey) -> str | None:
     """Return the CameraInfo topic of an image topic, None when it has none with messages."""
     for name in info_names(image_topic):
@@ -142,7 +147,7 @@ def _off_axis_deg(camera: FoundCamera) -> float:
 
 
 def _image_preference(image: TopicSurvey) -> tuple[bool, bool, str]:
-    return "image_rect" in image.topic, image.msgtype == bag.COMPRESSED_IMAGE, image.topic
+    return is_rectified(image.topic), image.msgtype == bag.COMPRESSED_IMAGE, image.topic
 
 
 def _short_names(topics: list[str]) -> list[str]:

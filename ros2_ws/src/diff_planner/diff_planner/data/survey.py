@@ -86,6 +86,8 @@ class BagSurvey:
     start_ns: int
     """Log time of the first message."""
     end_ns: int
+    transforms_ns: int | None = None
+    """Log time of the first static transforms, None without any."""
     transform_faults: tuple[str, ...] = ()
     """Messages of the static transforms that could not be used, in words."""
     break_off: str = ""
@@ -174,10 +176,14 @@ def survey_bag(
     wanted = [t for t, info in reader.topics.items() if info.msgtype in MEASURED]
     stop_ns = None if first_s is None else reader.start_ns + round(first_s * 1e9)
     growing = {topic: _Growing() for topic in wanted}
-    transforms, faults, break_off = StaticTransforms(), [], ""
+    transforms, break_off = StaticTransforms(), ""
+    transforms_ns: int | None = None
+    faults: list[str] = []
     try:
         if tf_static in reader.topics:
-            faults = _read_transforms(reader, tf_static, transforms)
+            for message in reader.messages([tf_static]):
+                transforms_ns = message.log_time_ns if transforms_ns is None else transforms_ns
+                faults += _faults_of(transforms, message)
         if wanted:
             for message in reader.messages(wanted, stop_ns=stop_ns):
                 growing[message.topic].add(message)
@@ -194,23 +200,19 @@ def survey_bag(
         transforms=transforms,
         start_ns=reader.start_ns,
         end_ns=reader.end_ns,
+        transforms_ns=transforms_ns,
         transform_faults=tuple(faults),
         break_off=break_off,
     )
 
 
-def _read_transforms(reader: BagReader, topic: str, transforms: StaticTransforms) -> list[str]:
-    faults = [_fault_of(transforms, message) for message in reader.messages([topic])]
-    return [fault for fault in faults if fault]
-
-
-def _fault_of(transforms: StaticTransforms, message: BagMessage) -> str:
-    """Add the transforms of a message; return why it could not be used, or nothing."""
+def _faults_of(transforms: StaticTransforms, message: BagMessage) -> list[str]:
+    """Add the transforms of a message; return why some could not be used."""
     try:
         transforms.add(message.message)
     except InputError as error:
-        return str(error)
-    return ""
+        return [str(error)]
+    return []
 
 
 def _numbers(message: BagMessage) -> list[float]:
