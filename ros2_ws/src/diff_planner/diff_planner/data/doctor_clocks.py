@@ -78,7 +78,7 @@ def _delay_s(found: TopicSurvey) -> float:
 def _one_clock(case: Case, anchor: TopicSurvey, offsets_s: dict[str, float]) -> str:
     if not _delay_s(anchor):
         return (
-            "No clock offset shows: all streams begin and end together.  Stamps equal log times "
+            "No clock offset shows: no stream is shifted as a whole.  Stamps equal log times "
             "(a converted bag), so transport delays are unknown and an offset below the period of "
             f"{seconds(anchor.period_s)} shows only as stamp distance above."
         )
