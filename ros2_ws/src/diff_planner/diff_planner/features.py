@@ -168,16 +168,15 @@ def lidar_histogram(
     cells = config.lidar_cells
     if sweep is None:
         return np.zeros((1, cells, cells), dtype=np.uint8)
-    x, y, z = sweep.points.T
-    bad = len(sweep.points) - int(np.isfinite(sweep.points).all(axis=1).sum())
-    if bad:
+    if not np.isfinite(sweep.points).all():
+        bad = int((~np.isfinite(sweep.points).all(axis=1)).sum())
         raise NonFiniteInputError(f"lidar: {bad} of {len(sweep.points)} points are not finite")
+    x, y, z = np.ascontiguousarray(sweep.points.T)  # whole columns are read several times
     reach_m = 0.5 * cells / config.lidar_px_per_m
-    kept = (z > config.lidar_split_z_m) & (z < config.lidar_max_z_m)
-    kept &= (np.abs(x) <= reach_m) & (np.abs(y) <= reach_m)
-    kept &= ~on_own_vehicle(sweep.points, vehicle)
-    row = _cell(x[kept], config)
-    column = _cell(y[kept], config)
+    is_above = (z > config.lidar_split_z_m) & (z < config.lidar_max_z_m)
+    kept = sweep.points[is_above & (np.abs(x) <= reach_m) & (np.abs(y) <= reach_m)]
+    kept = kept[~on_own_vehicle(kept, vehicle)]
+    row, column = _cell(kept[:, 0], config), _cell(kept[:, 1], config)
     counts = np.bincount(row * cells + column, minlength=cells * cells)
     counts = np.minimum(counts, config.lidar_max_count)
     return counts.astype(np.uint8).reshape(1, cells, cells)

@@ -9,8 +9,9 @@ near things that two cameras see from different places do not join up at the sea
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -21,10 +22,22 @@ from diff_planner.config import FeatureConfig
 from diff_planner.errors import InputError
 from diff_planner.types import CameraCalibration, CameraFrame, FloatArray
 
+Value = TypeVar("Value")
 _CACHED_RIGS = 8
 """Sets of calibrations kept: the whole rig, and the rig with one camera missing or another."""
+_CACHED_CAMERAS = 8
 _SEEN_SHARE = 0.5
 """A third of the panorama counts as seen when a camera sees at least this share of its pixels."""
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """What one camera sees of the panorama's directions."""
+
+    uv: NDArray[np.float32]
+    """[H, W, 2] px in its picture."""
+    cosine: NDArray[np.float64]
+    """[H, W] of the angle to its optical axis; -inf where it does not see."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,8 @@ class Panorama:
         """Take the size and the angles of the panorama."""
         self._shape = (config.camera_height_px, config.camera_width_px)
         self._directions = directions(config)
-        self._cache: OrderedDict[tuple[object, ...], _Tables] = OrderedDict()
+        self._rigs: OrderedDict[tuple[object, ...], _Tables] = OrderedDict()
+        self._sights: OrderedDict[tuple[object, ...], _Sight] = OrderedDict()
 
     def render(
         self, cameras: Mapping[str, CameraFrame]
@@ -91,14 +105,35 @@ class Panorama:
         return picture, tables.camera_mask.copy()
 
     def _tables(self, calibrations: Mapping[str, CameraCalibration]) -> _Tables:
+        def make() -> _Tables:
+            sights = {name: self._sight(c) for name, c in calibrations.items()}
+            return _build_tables(sights, self._shape)
+
         key = tuple((name, *_values(c)) for name, c in calibrations.items())
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
-        tables = self._cache[key] = _build_tables(calibrations, self._directions)
-        if len(self._cache) > _CACHED_RIGS:
-            self._cache.popitem(last=False)
-        return tables
+        return _remembered(self._rigs, key, make, _CACHED_RIGS)
+
+    def _sight(self, calibration: CameraCalibration) -> _Sight:
+        """Kept for each camera, so that a cycle in which one is missing does not project anew."""
+
+        def make() -> _Sight:
+            return _see(calibration, self._directions)
+
+        return _remembered(self._sights, _values(calibration), make, _CACHED_CAMERAS)
+
+
+def _remembered(
+    cache: OrderedDict[tuple[object, ...], Value],
+    key: tuple[object, ...],
+    make: Callable[[], Value],
+    size: int,
+) -> Value:
+    """Return the value of a key, made when it is not there; forgets what was longest unused."""
+    if key not in cache:
+        cache[key] = make()
+        if len(cache) > size:
+            cache.popitem(last=False)
+    cache.move_to_end(key)
+    return cache[key]
 
 
 def directions(config: FeatureConfig) -> FloatArray:
@@ -121,27 +156,29 @@ def _values(calibration: CameraCalibration) -> tuple[object, ...]:
     return (*size, calibration.distortion_model, *(np.asarray(a).tobytes() for a in arrays))
 
 
-def _build_tables(calibrations: Mapping[str, CameraCalibration], rays: FloatArray) -> _Tables:
-    """Choose the camera of each pixel and where in its picture to look.
-
-    The choice is the camera whose optical axis is nearest in angle, among those that see the
-    direction.
-    """
+def _see(calibration: CameraCalibration, rays: FloatArray) -> _Sight:
+    """Project the directions [H, W, 3]; a camera that looks backwards sees none of them."""
     shape = rays.shape[:2]
+    if optical_axis(calibration)[0] <= 0.0:
+        return _Sight(np.zeros((*shape, 2), dtype=np.float32), np.full(shape, -np.inf))
+    uv, cosine, is_visible = project_directions(calibration, rays.reshape(-1, 3))
+    return _Sight(
+        uv.reshape(*shape, 2).astype(np.float32),
+        np.where(is_visible, cosine, -np.inf).reshape(shape),
+    )
+
+
+def _build_tables(sights: Mapping[str, _Sight], shape: tuple[int, int]) -> _Tables:
+    """Choose for each pixel the camera whose optical axis is nearest, of those that see it."""
     nearest = np.full(shape, -1)
     best_cosine = np.full(shape, -np.inf)
-    pixels: dict[str, FloatArray] = {}
-    for index, (name, calibration) in enumerate(calibrations.items()):
-        uv, cosine, is_visible = project_directions(calibration, rays.reshape(-1, 3))
-        pixels[name] = uv.reshape(*shape, 2).astype(np.float32)
-        if optical_axis(calibration)[0] <= 0.0:  # looks backwards
-            continue
-        better = is_visible.reshape(shape) & (cosine.reshape(shape) > best_cosine)
+    for index, sight in enumerate(sights.values()):
+        better = sight.cosine > best_cosine
         nearest[better] = index
-        best_cosine[better] = cosine.reshape(shape)[better]
+        best_cosine[better] = sight.cosine[better]
     views = tuple(
-        _view(name, nearest == index, pixels[name])
-        for index, name in enumerate(calibrations)
+        _view(name, nearest == index, sight.uv)
+        for index, (name, sight) in enumerate(sights.items())
         if (nearest == index).any()
     )
     thirds = np.array_split(nearest >= 0, 3, axis=1)
@@ -155,5 +192,6 @@ def _view(name: str, chosen: NDArray[np.bool_], uv: FloatArray) -> _View:
     rows, columns = slice(row[0], row[-1] + 1), slice(column[0], column[-1] + 1)
     mask = chosen[rows, columns]
     inside = np.where(mask[..., None], uv[rows, columns], np.float32(0.0))
-    table = cv2.convertMaps(inside[..., 0], inside[..., 1], cv2.CV_16SC2)
-    return _View(name, rows, columns, mask[..., None], (table[0], table[1]))
+    whole, fraction = cv2.convertMaps(inside[..., 0], inside[..., 1], cv2.CV_16SC2)
+    table = np.asarray(whole, dtype=np.int16), np.asarray(fraction, dtype=np.uint16)
+    return _View(name, rows, columns, mask[..., None], table)
