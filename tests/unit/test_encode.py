@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from factories import STAMP_NS, make_ego
 
 from diff_planner.data import encode
 from diff_planner.data.typestore import make_message, typestore
@@ -20,6 +19,7 @@ from diff_planner.types import (
     StateIndex,
     Trajectory,
 )
+from factories import STAMP_NS, make_ego
 
 WHEELBASE_M = 3.0
 

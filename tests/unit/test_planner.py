@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from factories import STAMP_NS, make_ego, make_planner_input, make_sweep
 
 from diff_planner.config import PlannerConfig
 from diff_planner.errors import BackendError
@@ -21,6 +20,7 @@ from diff_planner.types import (
     Source,
     StateIndex,
 )
+from factories import STAMP_NS, make_ego, make_planner_input, make_sweep
 
 PERIOD_NS = 100_000_000
 

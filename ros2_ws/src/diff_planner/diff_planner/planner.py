@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diff_planner import fallback, noise, safety, selection
 from diff_planner.config import PlannerConfig
@@ -69,7 +70,7 @@ class _Choice:
     """What a cycle came to: the chosen states, or None with the reason."""
 
     candidates: Candidates
-    states: FloatArray | None
+    states: NDArray[np.float64] | None
     faults: FaultBit
     reason: str
 
@@ -106,9 +107,11 @@ class Planner:
         except Exception as error:
             faults, reason = _explain(error)
             output = self._fall_back(planner_input, faults, reason)
+            clock.mark("fallback")
             return replace(output, timing_ms=clock.total())
         if choice.states is None:
             output = self._fall_back(planner_input, choice.faults, choice.reason)
+            clock.mark("fallback")
             return replace(output, candidates=choice.candidates, timing_ms=clock.total())
         return replace(self._accept(planner_input, choice), timing_ms=clock.total())
 
@@ -235,7 +238,7 @@ class Planner:
         return fallback.carry(self._last, planner_input.stamp_ns, planner_input.ego.odom_SE3_ego)
 
 
-def _standstill() -> FloatArray:
+def _standstill() -> NDArray[np.float64]:
     """Return the states [41, 7] of a vehicle that stays where it is."""
     return np.zeros((PLAN_POINTS, len(StateIndex)))
 
@@ -279,7 +282,7 @@ def _softmax(logits: FloatArray) -> FloatArray:
     return (weights / max(weights.sum(), 1e-12)).astype(np.float32)
 
 
-def _fault_of(tried_bits: FloatArray) -> FaultBit:
+def _fault_of(tried_bits: NDArray[np.uint32]) -> FaultBit:
     """Name the fault of a cycle whose tried candidates [K] were all refused."""
     if (tried_bits & RejectBit.NONFINITE).all():
         return FaultBit.NONFINITE_OUT
@@ -288,7 +291,7 @@ def _fault_of(tried_bits: FloatArray) -> FaultBit:
     return FaultBit.INFEASIBLE
 
 
-def _why_none(tried_bits: FloatArray) -> str:
+def _why_none(tried_bits: NDArray[np.uint32]) -> str:
     """Say how many of the tried candidates [K] each rule refused."""
     counts = {bit.name: int(((tried_bits & bit) != 0).sum()) for bit in RejectBit}
     named = ", ".join(f"{name} {count}" for name, count in counts.items() if count)

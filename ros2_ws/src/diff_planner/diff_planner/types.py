@@ -119,7 +119,7 @@ STATE_LAYOUT = "x,y,yaw,v,a,kappa,yaw_rate"
 """Names of the columns above, as CandidateSet carries them (m, m, rad, m/s, m/s2, 1/m, rad/s)."""
 
 
-def _require_shape(name: str, array: FloatArray, shape: tuple[int | None, ...]) -> None:
+def _require_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
     wrong = array.ndim != len(shape) or any(
         want is not None and want != got for want, got in zip(shape, array.shape, strict=False)
     )
@@ -138,7 +138,7 @@ class CameraCalibration:
     intrinsics: FloatArray
     """K [3, 3], px, for a picture of width_px x height_px."""
     distortion_model: str
-    """One of "none", "plumb_bob" (also with k3), "rational_polynomial" or "equidistant" (fisheye)."""
+    """none, plumb_bob (also with k3), rational_polynomial or equidistant (fisheye)."""
     distortion: FloatArray
     """[D] coefficients in OpenCV's order; empty for "none"."""
     camera_SE3_ego: FloatArray
@@ -319,7 +319,7 @@ class Trajectory:
     @property
     def times_s(self) -> NDArray[np.float64]:
         """[N] seconds after the stamp."""
-        return np.arange(len(self.states)) * self.dt_s
+        return np.arange(len(self.states), dtype=np.float64) * self.dt_s
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,7 @@ def run_replay(
                 duration_s=request.duration_s,
                 on_progress=on_progress,
             )
+        summary = replace(summary, command=request.command, output=request.plans.name)
         files = _write_beside(request, config, replay, summary)
         if page is not None and request.page is not None:
             make_folder(request.page.parent)

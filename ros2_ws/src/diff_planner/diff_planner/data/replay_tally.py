@@ -90,6 +90,7 @@ class Tally:
         """Return the figures of the whole run."""
         card = planner.backend.card
         spans_s = np.diff(self._stamps) / 1e9
+        spans_s = spans_s[spans_s > 0.0]  # a clock that jumped back is no period
         return ReplaySummary(
             bag=bag,
             bag_duration_s=bag_duration_s,

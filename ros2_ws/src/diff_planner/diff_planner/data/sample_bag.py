@@ -27,8 +27,8 @@ START_NS = 1_700_000_000_000_000_000
 """Stamp of the first sweep; fixed, so that nothing depends on when the bag was made."""
 _PERIOD_S = 0.1
 _ODOMETRY_PERIOD_S = 0.02
-_LEAD_S = 0.2
-"""Odometry begins this long before the first sweep."""
+_LEAD_S = 0.1
+"""Odometry begins this long before the first sweep: less than the watchdog's patience."""
 _SPEED_MPS, _SPEED_SWING_MPS, _SWING_RADPS = 8.2, 0.3, 0.2 * np.pi
 _AHEAD_M = 110.0
 """Road past the end of the drive."""
@@ -158,7 +158,7 @@ def _odometry(drive: Drive, duration_s: float, topics: InputsConfig) -> _Recorde
             },
         ),
     )
-    count = round((duration_s + 2 * _LEAD_S) / _ODOMETRY_PERIOD_S)
+    count = round((duration_s + _LEAD_S) / _ODOMETRY_PERIOD_S)
     for k in range(count):
         time_s = -_LEAD_S + k * _ODOMETRY_PERIOD_S
         log_s, stamp = time_s + _LATENCY_S["odometry"], stamp_ns(time_s)

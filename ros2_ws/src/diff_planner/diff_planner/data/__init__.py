@@ -1,0 +1,1 @@
+"""Bags in and out, messages to `PlannerInput`, replay, doctor: all of it without ROS."""
