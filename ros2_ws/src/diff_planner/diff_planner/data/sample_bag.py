@@ -117,13 +117,17 @@ def stamp_ns(time_s: float) -> int:
     return START_NS + round(time_s * 1e9)
 
 
-def calibration(name: str) -> CameraCalibration:
-    """Return what is true of one of `CAMERAS`; its pictures have no distortion."""
+def ego_SE3_camera(name: str) -> Array:
+    """Return where the optical frame (z forward, x right) of one of `CAMERAS` stands."""
     yaw_deg, position_m, _ = CAMERAS[name]
     yaw = np.deg2rad(yaw_deg)
     forward = [np.cos(yaw), np.sin(yaw), 0.0]
     right = [np.sin(yaw), -np.cos(yaw), 0.0]
-    ego_SE3_camera = se3(np.column_stack([right, [0.0, 0.0, -1.0], forward]), position_m)
+    return se3(np.column_stack([right, [0.0, 0.0, -1.0], forward]), position_m)
+
+
+def calibration(name: str) -> CameraCalibration:
+    """Return what is true of one of `CAMERAS`; its pictures have no distortion."""
     height, width = _PICTURE_HW
     return CameraCalibration(
         frame_id=f"camera_{name}_optical",
@@ -138,26 +142,16 @@ def calibration(name: str) -> CameraCalibration:
         ),
         distortion_model="plumb_bob",
         distortion=np.zeros(5),
-        camera_SE3_ego=inverse_se3(ego_SE3_camera),
+        camera_SE3_ego=inverse_se3(ego_SE3_camera(name)),
     )
 
 
 def _odometry(drive: Drive, duration_s: float, topics: InputsConfig) -> _Recorded:
     """Yield odometry, acceleration and /tf at 50 Hz, and /tf_static once."""
-    yield (
-        -_LEAD_S,
-        topics.tf_static,
-        messages.static_transforms(
-            stamp_ns(-_LEAD_S),
-            {
-                "lidar_top": EGO_SE3_LIDAR,
-                **{
-                    calibration(name).frame_id: inverse_se3(calibration(name).camera_SE3_ego)
-                    for name in CAMERAS
-                },
-            },
-        ),
-    )
+    sensors = {calibration(name).frame_id: ego_SE3_camera(name) for name in CAMERAS}
+    sensors["lidar_top"] = EGO_SE3_LIDAR
+    mounted = messages.static_transforms(stamp_ns(-_LEAD_S), sensors)
+    yield -_LEAD_S, topics.tf_static, mounted
     count = round((duration_s + _LEAD_S) / _ODOMETRY_PERIOD_S)
     for k in range(count):
         time_s = -_LEAD_S + k * _ODOMETRY_PERIOD_S

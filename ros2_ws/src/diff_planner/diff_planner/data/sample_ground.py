@@ -85,16 +85,16 @@ class Ground:
         shadow = np.zeros(self._shape, dtype=np.uint8)
         for solid in world.standing_parts():
             self._fill(shadow, shadow_ring(solid), (255,))
-        shadow = cv2.GaussianBlur(shadow, (0, 0), 2.0)
-        light = (255 - shadow * np.float32(1.0 - SHADE)) * _unevenness(self._shape, rng)
+        soft = np.asarray(cv2.GaussianBlur(shadow, (0, 0), 2.0), dtype=np.uint8)
+        light = (255 - soft * np.float32(1.0 - SHADE)) * _unevenness(self._shape, rng)
         light = np.rint(np.minimum(light, 255.0)).astype(np.uint8)
-        picture = cv2.multiply(picture, cv2.merge([light] * 3), scale=1.0 / 255.0)
-        pyramid = [picture]
+        lit = cv2.multiply(picture, cv2.merge([light] * 3), scale=1.0 / 255.0)
+        pyramid = [np.asarray(lit, dtype=np.uint8)]
         for _ in range(LEVELS - 1):
             height, width = pyramid[-1].shape[:2]
-            pyramid.append(
-                cv2.resize(pyramid[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-            )
+            half = (width // 2, height // 2)
+            smaller = cv2.resize(pyramid[-1], half, interpolation=cv2.INTER_AREA)
+            pyramid.append(np.asarray(smaller, dtype=np.uint8))
         return pyramid
 
 
@@ -152,6 +152,7 @@ def _unevenness(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.
             (int(height / step) + 2, int(width / step) + 2), dtype=np.float32
         )
         if step > 1.0:
-            rough = cv2.resize(rough, (width, height), interpolation=cv2.INTER_CUBIC)
+            smooth = cv2.resize(rough, (width, height), interpolation=cv2.INTER_CUBIC)
+            rough = np.asarray(smooth, dtype=np.float32)
         light += strength * rough[:height, :width]
     return light

@@ -117,7 +117,8 @@ class Camera:
         rays[..., 1] = ((v - k[1, 2]) / k[1, 1])[:, None]
         rays[..., 2] = 1.0
         self._rays = (rays / np.linalg.norm(rays, axis=-1, keepdims=True)).astype(np.float32)
-        self._ego_SE3_camera = inverse_se3(calibration.camera_SE3_ego)
+        camera_SE3_ego = np.asarray(calibration.camera_SE3_ego, dtype=np.float64)
+        self._ego_SE3_camera = inverse_se3(camera_SE3_ego)
 
     def hits(self, map_SE3_ego: Array, solids: Sequence[Solid]) -> tuple[Hits, Array, Floats]:
         """Return what every (supersampled) pixel sees, where the camera is, and its rays."""
@@ -242,10 +243,11 @@ def _shade_solid(solid: Solid, places: Floats) -> Floats:
     """Return the colour [P, 3] of places [P, 3] on a solid's surface."""
     cos, sin = np.cos(solid.yaw_rad), np.sin(solid.yaw_rad)
     turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]], dtype=np.float32)
-    local = (places - np.float32(solid.center_m)) @ turn
-    unit = local / np.float32(solid.half_m)
+    half = np.array(solid.half_m, dtype=np.float32)
+    local = (places - np.array(solid.center_m, dtype=np.float32)) @ turn
+    unit = local / half
     if solid.shape == "ball":
-        normal = unit / np.float32(solid.half_m)
+        normal = unit / half
         normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     else:
         axis = np.abs(unit).argmax(axis=1)
@@ -259,7 +261,7 @@ def _shade_solid(solid: Solid, places: Floats) -> Floats:
 
 def _pattern(solid: Solid, local: Floats, unit: Floats, normal: Floats) -> Floats:
     """Return the unlit colour [P, 3] of places given in the solid's frame."""
-    base = np.tile(np.float32(solid.color), (len(local), 1))
+    base = np.tile(np.array(solid.color, dtype=np.float32), (len(local), 1))
     if solid.pattern == "house":
         along = np.where(np.abs(normal[:, 0]) > 0.5, local[:, 1], local[:, 0])
         height = local[:, 2] + np.float32(solid.half_m[2])
