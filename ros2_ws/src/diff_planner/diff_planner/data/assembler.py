@@ -19,7 +19,14 @@ from diff_planner.data import decode
 from diff_planner.data.calibration import StaticTransforms, camera_calibration
 from diff_planner.data.decode import Odometry
 from diff_planner.data.ego_history import EgoHistory, motion
-from diff_planner.data.input_health import HealthLog, Unusable, fault_of, guarded, union
+from diff_planner.data.input_health import (
+    HealthLog,
+    Unusable,
+    fault_of,
+    guarded,
+    sentence,
+    union,
+)
 from diff_planner.data.synchronizer import Counts, Match, Sample, Synchronizer
 from diff_planner.errors import ConfigError, InputError, NonFiniteInputError
 from diff_planner.geometry import Array, inverse_se3
@@ -164,7 +171,7 @@ class InputAssembler:
             counts = self._counts[name]
             counts.received += 1
             counts.dropped += 1
-            self._rejected[name] = Unusable(fault_of(error), f"{name}: {error}")
+            self._rejected[name] = Unusable(fault_of(error), sentence(name, error))
             return
         self._rejected.pop(name, None)
         self._synchronizer.push(name, stamp_ns, payload, now_ns)

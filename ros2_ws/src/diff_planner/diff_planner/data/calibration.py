@@ -152,12 +152,7 @@ def camera_calibration(
         camera_SE3_ego = se3(rotation, np.zeros(3)) @ camera_SE3_ego
     else:
         model, distortion = _distortion(camera, info)
-    if intrinsics[0, 0] == 0.0 or not info.width or not info.height:
-        raise MissingInputError(f"{camera}: not calibrated, CameraInfo is not filled in")
-    if intrinsics[0, 0] < 0.0 or intrinsics[1, 1] <= 0.0:
-        raise InputError(
-            f"{camera}: expected focal lengths > 0, got {intrinsics[0, 0]:g}, {intrinsics[1, 1]:g}"
-        )
+    _check_filled_in(camera, info, intrinsics)
     height, width = image_hw
     return CameraCalibration(
         frame_id=frame_id,
@@ -168,6 +163,15 @@ def camera_calibration(
         distortion=distortion,
         camera_SE3_ego=camera_SE3_ego,
     )
+
+
+def _check_filled_in(camera: str, info: Any, intrinsics: Array) -> None:  # noqa: ANN401
+    if intrinsics[0, 0] == 0.0 or not info.width or not info.height:
+        raise MissingInputError(f"{camera}: not calibrated, CameraInfo is not filled in")
+    if intrinsics[0, 0] < 0.0 or intrinsics[1, 1] <= 0.0:
+        raise InputError(
+            f"{camera}: expected focal lengths > 0, got {intrinsics[0, 0]:g}, {intrinsics[1, 1]:g}"
+        )
 
 
 def _frame(name: str) -> str:

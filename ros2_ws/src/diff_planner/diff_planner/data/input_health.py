@@ -60,7 +60,7 @@ class HealthLog:
             self._note(name, fault=error.fault, reason=error.reason)
         except DiffPlannerError as error:
             self._counts[name].dropped += 1
-            self._note(name, fault=fault_of(error), reason=f"{name}: {error}")
+            self._note(name, fault=fault_of(error), reason=sentence(name, error))
         else:
             self._note(name, is_present=True)
             return value
@@ -134,6 +134,12 @@ def guarded(expected: str, make: Callable[[], ValueT]) -> ValueT:
         return make()
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"expected {expected}, got a message that is not ({error})") from error
+
+
+def sentence(name: str, error: Exception) -> str:
+    """Return the text of an error with the input's name before it, once."""
+    text = str(error)
+    return text if text.startswith(f"{name}: ") else f"{name}: {text}"
 
 
 def fault_of(error: DiffPlannerError) -> FaultBit:
