@@ -25,7 +25,7 @@ SLOW := (slow or browser or ros or realdata) and not gpu and not tensorrt
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
 unexport LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION
 
-.PHONY: help demo test test-fast test-core test-slow test-gpu lint format lock upgrade setup setup-dev clean
+.PHONY: help demo test test-fast test-core test-slow test-gpu golden bench lint format lock upgrade setup setup-dev clean
 
 help: ## say what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -49,10 +49,16 @@ test-slow: $(SETUP_DEV) ## the tests that are slow, or need a browser, ROS or re
 test-gpu: $(SETUP_DEV) ## the tests for a machine with a GPU
 	source tools/ros_env.sh && python -m pytest -m "gpu or tensorrt"
 
+golden: $(SETUP_DEV) ## keep the plans of the sample drive as they are now; look at make demo first
+	$(VENV)/bin/python -m pytest tests/replay/test_golden.py --update-golden
+
 lint: $(SETUP_DEV) ## ruff and mypy
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+bench: $(SETUP) ## time of each stage and core-seconds per second of bag, on the sample bag
+	$(VENV)/bin/python bench/replay_speed.py
 
 format: $(SETUP_DEV) ## put the code into the one format
 	$(VENV)/bin/ruff check --fix-only

@@ -71,6 +71,13 @@ def pytest_addoption(parser):
     )
 
 
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write what golden tests compare with, from what they get now",
+    )
+
+
 def pytest_configure(config):
     blocked = {name for name in config.getoption("--block-imports").split(",") if name}
     if early := sorted(blocked & set(sys.modules)):
