@@ -6,7 +6,12 @@ import sys
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# No deadline: on a machine that others use too, a slow example is no fault.
+hypothesis.settings.register_profile("shared_machine", deadline=None)
+hypothesis.settings.load_profile("shared_machine")
 
 _ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 
@@ -69,8 +74,6 @@ def pytest_addoption(parser):
         metavar="NAMES",
         help="comma-separated top-level modules that cannot be imported during the run",
     )
-
-
     parser.addoption(
         "--update-golden",
         action="store_true",
