@@ -76,6 +76,7 @@ def health_of(cycle, name):
 def assert_absent(cycle, name, fault, sentence):
     entry = health_of(cycle, name)
     assert sentence in entry.reason
+    assert f"{name}: {name}: " not in entry.reason
     assert entry.fault == fault
     assert cycle.faults & fault == fault
     assert not entry.is_present

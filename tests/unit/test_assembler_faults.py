@@ -176,6 +176,16 @@ def test_without_ego_motion_the_cycle_is_missed_with_its_reason(odometry, fault,
     assert health_of(cycle, "lidar").is_present
 
 
+def test_an_old_fault_is_not_blamed_for_a_later_absence():
+    assembler = make_assembler()
+    assembler.add(FRONT, make_compressed(PICTURE, stamp_ns=0, **FRAME), STAMP_NS)
+    run(assembler, messages_at())
+    later_ns = STAMP_NS + 1_000 * MS
+    (cycle,) = run(assembler, messages_at(later_ns, **{FRONT: None}), later_ns)
+    sentence = f"front: newest message on {FRONT} is 1.000 s old, allowed 0.06 s"
+    assert_absent(cycle, "front", FaultBit.INPUT_STALE, sentence)
+
+
 def test_one_broken_odometry_among_good_ones_does_no_harm():
     assembler = make_assembler()
     assembler.add(ODOMETRY, make_odometry(STAMP_NS - 10 * MS, vx=8.0), STAMP_NS)

@@ -135,6 +135,13 @@ def test_anchors_that_arrive_out_of_order_come_out_in_order():
     assert [m.stamp_ns for m in found] == [T0, T0 + 100 * MS]
 
 
+def test_an_anchor_that_came_late_does_not_hold_up_the_newer_one():
+    synchronizer = make(wait_ms=50)
+    feed(synchronizer, ("lidar", 100, 0), ("lidar", 0, 40))
+    found = drain(synchronizer, T0 + 50 * MS)
+    assert [m.stamp_ns for m in found] == [T0, T0 + 100 * MS]
+
+
 def test_when_a_newer_anchor_is_ready_the_older_ones_come_out_before_it():
     synchronizer = make(wait_ms=500)
     found = feed(
