@@ -44,6 +44,8 @@ def check(states: NDArray[np.float64], context: SafetyContext) -> NDArray[np.uin
     if states.shape[1] < 2:
         return bits | np.uint32(RejectBit.TOO_SHORT)
     finite = np.flatnonzero(bits == 0)
+    if len(finite) == 0:
+        return bits
     for rule in _RULES:
         bits[finite] |= rule(states[finite], context)
     return bits

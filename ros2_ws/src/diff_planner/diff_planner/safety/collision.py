@@ -24,10 +24,12 @@ Array = NDArray[np.float64]
 
 _CLUMP_CELL_M = 0.4
 """Returns within a cell of each other support one another."""
-_FULL_SUPPORT_M = 15.0
+_FULL_SUPPORT_M = 10.0
 """Up to here an obstacle must have the configured number of returns; farther they thin out."""
 _MIN_SUPPORT = 2
 """One return alone is noise at any range."""
+_LOW_SHARE = 0.5
+"""Returns from this share of the least height on count as support: the foot of a low thing."""
 _THIN_CELL_M = 0.1
 """Of the obstacle returns in a cell one is tested; below the footprint's margin."""
 _POSE_SPACING_M = 0.25
@@ -84,11 +86,12 @@ def obstacle_points(
     others = np.asarray(points, dtype=np.float64)
     others = others[~_is_own(others, vehicle, config.collision_margin_m)]
     height = height_above_ground(others)
-    is_standing = (height >= config.obstacle_min_height_m) & (
+    is_above = (height >= _LOW_SHARE * config.obstacle_min_height_m) & (
         height <= config.obstacle_max_height_m
     )
-    standing = others[is_standing]
-    return standing[_is_supported(standing, config.collision_min_points)]
+    above, height = others[is_above], height[is_above]
+    is_standing = height >= config.obstacle_min_height_m
+    return above[is_standing & _is_supported(above, config.collision_min_points)]
 
 
 def _is_own(points: Array, vehicle: VehicleConfig, margin_m: float) -> NDArray[np.bool_]:
