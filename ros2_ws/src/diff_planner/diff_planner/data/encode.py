@@ -54,9 +54,7 @@ def time_message(make: MakeMessage, stamp_ns: int) -> Any:  # noqa: ANN401 - a m
 
 def header(make: MakeMessage, stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401
     """Return std_msgs/Header."""
-    return make(
-        "std_msgs/msg/Header", stamp=time_message(make, stamp_ns), frame_id=frame_id
-    )
+    return make("std_msgs/msg/Header", stamp=time_message(make, stamp_ns), frame_id=frame_id)
 
 
 def trajectory_message(
@@ -94,9 +92,7 @@ def _points(
     states = plan.states
     xy0 = np.column_stack([states[:, :2], np.zeros(len(states))])
     positions = xy0 @ frame_SE3_ego[:3, :3].T + frame_SE3_ego[:3, 3]
-    turns = _turned(
-        quaternion_from_rotation(frame_SE3_ego[:3, :3]), states[:, StateIndex.YAW]
-    )
+    turns = _turned(quaternion_from_rotation(frame_SE3_ego[:3, :3]), states[:, StateIndex.YAW])
     wheel = np.arctan(wheelbase_m * states[:, StateIndex.CURVATURE])
     points = []
     for k, state in enumerate(states.tolist()):
@@ -111,9 +107,7 @@ def _points(
         points.append(
             make(
                 "diff_planner_msgs/msg/TrajectoryPoint",
-                time_from_start=make(
-                    "builtin_interfaces/msg/Duration", sec=sec, nanosec=nanosec
-                ),
+                time_from_start=make("builtin_interfaces/msg/Duration", sec=sec, nanosec=nanosec),
                 pose=pose,
                 longitudinal_velocity_mps=state[StateIndex.SPEED],
                 lateral_velocity_mps=0.0,  # the rear axle of a bicycle does not slip
@@ -135,9 +129,7 @@ def _turned(quaternion: FloatArray, yaw_rad: FloatArray) -> FloatArray:
     )
 
 
-def candidates_message(
-    make: MakeMessage, output: PlannerOutput, base_frame: str
-) -> Any:  # noqa: ANN401
+def candidates_message(make: MakeMessage, output: PlannerOutput, base_frame: str) -> Any:  # noqa: ANN401
     """Return diff_planner_msgs/CandidateSet, in base_link at the stamp.
 
     A cycle that fell back before the network ran gives an empty set.
@@ -157,15 +149,9 @@ def candidates_message(
         state_layout=STATE_LAYOUT,
         first_step_s=0.0,
         dt_s=output.trajectory.dt_s,
-        states=empty
-        if candidates is None
-        else candidates.states.ravel().astype(np.float32),
-        anchor_id=np.arange(
-            count, dtype=np.int16
-        ),  # one proposal grows from each anchor
-        score_raw=empty
-        if candidates is None
-        else candidates.scores_raw.astype(np.float32),
+        states=empty if candidates is None else candidates.states.ravel().astype(np.float32),
+        anchor_id=np.arange(count, dtype=np.int16),  # one proposal grows from each anchor
+        score_raw=empty if candidates is None else candidates.scores_raw.astype(np.float32),
         score=empty if candidates is None else candidates.scores.astype(np.float32),
         is_valid=bits == 0,
         reject_bits=bits.astype(np.uint32),
@@ -216,7 +202,7 @@ def _health_message(make: MakeMessage, health: InputHealth) -> Any:  # noqa: ANN
         state = _STATE_OK
     elif health.received == 0:
         state = _STATE_NEVER
-    elif health.fault & (FaultBit.INPUT_STALE | FaultBit.SYNC | FaultBit.INPUT_MISSING):
+    elif health.fault & (FaultBit.INPUT_STALE | FaultBit.SYNC):
         state = _STATE_STALE
     else:
         state = _STATE_INVALID

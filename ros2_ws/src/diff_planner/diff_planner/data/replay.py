@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from diff_planner.data.assembler import InputAssembler, MissedCycle
-
 from diff_planner.config import PlannerConfig
 from diff_planner.data import encode
+from diff_planner.data.assembler import InputAssembler, MissedCycle
 from diff_planner.data.bag_reader import BagMessage, BagReader
 from diff_planner.data.bag_writer import BagWriter
 from diff_planner.data.replay_tally import Tally
@@ -125,15 +124,9 @@ class Replay:
         """
         topics = self._topics(reader)
         start_ns = reader.start_ns + round(start_s * 1e9)
-        stop_ns = (
-            reader.end_ns + 1
-            if duration_s is None
-            else start_ns + round(duration_s * 1e9)
-        )
+        stop_ns = reader.end_ns + 1 if duration_s is None else start_ns + round(duration_s * 1e9)
         stop_ns = min(stop_ns, reader.end_ns + 1)
-        watchdog = Watchdog(
-            self._config.watchdog_s, self._config.inputs.period_s, start_ns
-        )
+        watchdog = Watchdog(self._config.watchdog_s, self._config.inputs.period_s, start_ns)
         clocks = time.perf_counter(), time.process_time()
         for message in self._messages(reader, topics, start_ns, stop_ns):
             now_ns = message.log_time_ns
@@ -222,9 +215,7 @@ class Replay:
             planner_input = None
         timing = {"decode": decode_ms, **output.timing_ms}
         timing["total"] = decode_ms + output.timing_ms.get("total", 0.0)
-        self._finish(
-            replace(output, timing_ms=timing), planner_input, is_watchdog=False
-        )
+        self._finish(replace(output, timing_ms=timing), planner_input, is_watchdog=False)
 
     def _overdue(self, moment_ns: int) -> None:
         """Give the plan that the vehicle's watchdog would give at this log time."""
