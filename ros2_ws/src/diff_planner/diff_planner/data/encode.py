@@ -92,7 +92,8 @@ def _points(
     states = plan.states
     xy0 = np.column_stack([states[:, :2], np.zeros(len(states))])
     positions = xy0 @ frame_SE3_ego[:3, :3].T + frame_SE3_ego[:3, 3]
-    turns = _turned(quaternion_from_rotation(frame_SE3_ego[:3, :3]), states[:, StateIndex.YAW])
+    rotation = np.asarray(frame_SE3_ego[:3, :3], dtype=np.float64)
+    turns = _turned(quaternion_from_rotation(rotation), states[:, StateIndex.YAW])
     wheel = np.arctan(wheelbase_m * states[:, StateIndex.CURVATURE])
     points = []
     for k, state in enumerate(states.tolist()):
