@@ -203,7 +203,7 @@ def _point_layout(message: Any) -> np.dtype[np.void]:  # noqa: ANN401
         "itemsize": point_step,
     }
     try:
-        return np.dtype(layout)
+        return np.dtype(layout)  # type: ignore[call-overload]
     except ValueError as error:  # larger than any point
         raise EncodingError(f"points: point_step {point_step} cannot be used ({error})") from None
 
