@@ -32,7 +32,7 @@ _LOW_SHARE = 0.5
 """Returns from this share of the least height on count as support: the foot of a low thing."""
 _THIN_CELL_M = 0.1
 """Of the obstacle returns in a cell one is tested; below the footprint's margin."""
-_POSE_SPACING_M = 0.25
+_POSE_SPACING_M = 0.3
 """Poses nearer to the last tested one than this are not tested."""
 
 
@@ -148,55 +148,37 @@ def _meets(
     poses: Array, obstacles: Array, vehicle: VehicleConfig, config: SafetyConfig
 ) -> NDArray[np.bool_]:
     """Say for each row of poses [M, N, 3] whether the box there holds an obstacle [K, 2]."""
+    half_length = 0.5 * vehicle.length_m + config.collision_margin_m
+    half_width = 0.5 * vehicle.width_m + config.collision_margin_m
+    radius = np.hypot(half_length, half_width)
+    thinned = _thinned(obstacles)
     is_hit = np.zeros(len(poses), dtype=np.bool_)
-    rows, tested = _spaced(poses)
-    half = 0.5 * np.array([vehicle.length_m, vehicle.width_m]) + config.collision_margin_m
-    heading = np.stack([np.cos(tested[:, 2]), np.sin(tested[:, 2])], axis=-1)  # [P, 2]
-    centre = tested[:, :2] + vehicle.rear_axle_to_center_m * heading
-    extent = np.abs(heading) * half[0] + np.abs(heading[:, ::-1]) * half[1]
-    obstacles = _near(obstacles, centre, extent)
-    if len(obstacles) == 0:
-        return is_hit
-    close = _boxes_with_points(obstacles, centre - extent, centre + extent)
-    offset = obstacles[None] - centre[close, None]  # [C, K, 2]
-    cos, sin = heading[close, 0, None], heading[close, 1, None]
-    along = np.abs(offset[..., 0] * cos + offset[..., 1] * sin)
-    across = np.abs(offset[..., 1] * cos - offset[..., 0] * sin)
-    is_inside = ((along <= half[0]) & (across <= half[1])).any(axis=1)
-    is_hit[rows[close[is_inside]]] = True
+    for row, plan in enumerate(poses):
+        tested = _spaced(plan)
+        forward = np.stack([np.cos(tested[:, 2]), np.sin(tested[:, 2])])  # [2, P]
+        left = np.stack([-forward[1], forward[0]])
+        centre = tested[:, :2].T + vehicle.rear_axle_to_center_m * forward
+        low, high = centre.min(axis=1) - radius, centre.max(axis=1) + radius
+        near = thinned[((thinned >= low) & (thinned <= high)).all(axis=1)]
+        along = np.abs(near @ forward - (centre * forward).sum(axis=0))  # [K', P]
+        across = np.abs(near @ left - (centre * left).sum(axis=0))
+        is_hit[row] = ((along <= half_length) & (across <= half_width)).any()
     return is_hit
 
 
-def _spaced(poses: Array) -> tuple[NDArray[np.int64], Array]:
-    """Return row [P] and pose [P, 3] of those poses that are a little apart from each other."""
-    steps = np.diff(poses[..., :2], axis=1)
-    way = np.cumsum(np.hypot(steps[..., 0], steps[..., 1]), axis=1)
-    mark = np.concatenate([np.zeros((len(poses), 1)), np.floor(way / _POSE_SPACING_M)], axis=1)
-    is_kept = np.ones(poses.shape[:2], dtype=np.bool_)
-    is_kept[:, 1:-1] = mark[:, 1:-1] != mark[:, :-2]
-    rows, columns = np.nonzero(is_kept)
-    return rows, poses[rows, columns]
+def _spaced(plan: Array) -> Array:
+    """Return those poses [P, 3] of a plan [N, 3] that are a little apart, first and last always."""
+    way = np.cumsum(np.hypot(np.diff(plan[:, 0]), np.diff(plan[:, 1])))
+    mark = np.floor(np.concatenate([[0.0], way]) / _POSE_SPACING_M)
+    is_kept = np.ones(len(plan), dtype=np.bool_)
+    is_kept[1:-1] = mark[1:-1] != mark[:-2]
+    return plan[is_kept]
 
 
-def _near(obstacles: Array, centre: Array, extent: Array) -> Array:
-    """Return the obstacles [K', 2] within the rectangle of all poses, thinned to one a cell."""
-    low, high = (centre - extent).min(axis=0), (centre + extent).max(axis=0)
-    near = obstacles[((obstacles >= low) & (obstacles <= high)).all(axis=1)]
-    cell = np.floor((near - low) / _THIN_CELL_M).astype(np.int64)
-    key = cell[:, 0] * (int((high - low)[1] / _THIN_CELL_M) + 2) + cell[:, 1]
-    return near[np.unique(key, return_index=True)[1]]
-
-
-def _boxes_with_points(points: Array, low: Array, high: Array) -> NDArray[np.int64]:
-    """Return which upright rectangles low..high [P, 2] may hold a point, by a summed-area table."""
-    origin = points.min(axis=0)
-    cell = ((points - origin) / _CLUMP_CELL_M).astype(np.int64)
-    table = np.zeros(cell.max(axis=0) + 2, dtype=np.int64)
-    np.add.at(table, (cell[:, 0] + 1, cell[:, 1] + 1), 1)
-    table = table.cumsum(axis=0).cumsum(axis=1)
-    limit = np.array(table.shape) - 1
-    first = np.clip(np.floor((low - origin) / _CLUMP_CELL_M).astype(np.int64), 0, limit)
-    last = np.clip(np.floor((high - origin) / _CLUMP_CELL_M).astype(np.int64) + 1, 0, limit)
-    held = table[last[:, 0], last[:, 1]] - table[first[:, 0], last[:, 1]]
-    held -= table[last[:, 0], first[:, 1]] - table[first[:, 0], first[:, 1]]
-    return np.flatnonzero(held > 0)
+def _thinned(obstacles: Array) -> Array:
+    """Return one obstacle [K', 2] of each small cell."""
+    if len(obstacles) == 0:
+        return obstacles
+    cell = np.floor((obstacles - obstacles.min(axis=0)) / _THIN_CELL_M).astype(np.int64)
+    key = cell[:, 0] * (int(cell[:, 1].max()) + 1) + cell[:, 1]
+    return obstacles[np.unique(key, return_index=True)[1]]
