@@ -189,6 +189,17 @@ def test_a_held_plan_that_runs_into_something_gives_way_to_a_stop():
     assert choose(0.1, lidar=blocked_at(12.0)).source is Source.EMERGENCY_STOP
 
 
+def test_an_old_sweep_is_carried_to_the_stamp_before_a_held_plan_is_judged():
+    # 37.5 m ahead half a second ago, with 8 m/s: now 33.5 m, and the plan reaches 36 m.
+    last = last_plan()
+    ego = on_plan(last, 0.1)
+    points = blocked_at(37.5).points
+    for age_ns, source in ((0, Source.HOLD_LAST), (5 * 10**8, Source.FALLBACK_STOP)):
+        lidar = LidarSweep(ego.stamp_ns - age_ns, points)
+        made = fallback.plan(ego.stamp_ns, ego, last, lidar, CONFIG, ego.stamp_ns)
+        assert made.source is source
+
+
 def test_plans_carry_the_stamp_asked_for():
     assert choose(0.1).stamp_ns == STAMP_NS + 10**8
     assert choose(0.8, fault_age_s=0.5).stamp_ns == STAMP_NS + 8 * 10**8

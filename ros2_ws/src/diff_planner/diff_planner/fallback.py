@@ -79,9 +79,10 @@ def plan(
         candidates.append(hold_last(last, stamp_ns, ego, vehicle, limits))
     if (stamp_ns - first_fault_ns) * 1e-9 <= limits.comfortable_stop_s:
         candidates.append(comfortable_stop(stamp_ns, ego, last, vehicle, limits))
+    sweep = None if lidar is None else collision.carried(lidar, ego)
     for candidate in candidates:
         poses = candidate.states[:, _POSE]
-        if lidar is None or not collision.is_blocked(poses, lidar, vehicle, config.safety):
+        if sweep is None or not collision.is_blocked(poses, sweep, vehicle, config.safety):
             return candidate
     return emergency_stop(stamp_ns, ego, vehicle, limits)
 

@@ -18,7 +18,7 @@ from diff_planner.geometry import constant_twist, inverse_se3, se3_from_yaw, tra
 from diff_planner.safety.bits import bits_where
 from diff_planner.safety.context import SafetyContext
 from diff_planner.safety.ground import height_above_ground
-from diff_planner.types import PLAN_DT_S, LidarSweep, RejectBit, StateIndex
+from diff_planner.types import PLAN_DT_S, EgoState, LidarSweep, RejectBit, StateIndex
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ def check_collision(states: Array, context: SafetyContext) -> NDArray[np.uint32]
         raise MissingInputError("collision rule: expected a LiDAR sweep, got none")
     horizon = round(context.config.collision_horizon_s / PLAN_DT_S) + 1
     poses = states[:, :horizon, : StateIndex.YAW + 1]
-    points = _carried(context)
+    points = carried(context.lidar, context.ego).points
     obstacles = obstacle_points(points, context.vehicle, context.config)
     is_hit = _meets(poses, obstacles[:, :2], context.vehicle, context.config)
     return bits_where(is_hit, RejectBit.COLLISION)
@@ -127,21 +127,19 @@ def _is_supported(points: Array, min_points: int) -> NDArray[np.bool_]:
     return np.asarray(around[cell[:, 0], cell[:, 1]] >= needed)
 
 
-def _carried(context: SafetyContext) -> Array:
-    """Return the sweep's points [N, 3] in base_link at the plan's stamp.
+def carried(lidar: LidarSweep, ego: EgoState) -> LidarSweep:
+    """Return the sweep in base_link at the ego's stamp, by the ego's present twist.
 
-    A camera may be the anchor; the sweep is then some hundredths of a second off, which at speed
-    is more than the margin.
+    A camera may be the anchor, or the sweep an old one: a few hundredths of a second off is, at
+    speed, more than the margin.
     """
-    assert context.lidar is not None
-    points = np.asarray(context.lidar.points, dtype=np.float64)
-    elapsed_s = (context.ego.stamp_ns - context.lidar.stamp_ns) * 1e-9
+    elapsed_s = (ego.stamp_ns - lidar.stamp_ns) * 1e-9
     if elapsed_s == 0.0:
-        return points
-    ego = context.ego
+        return lidar
     pose = constant_twist(ego.speed_mps, ego.yaw_rate_radps, np.array([elapsed_s]))[0]
-    sweep_SE3_stamp = se3_from_yaw(*pose)
-    return transform_points(inverse_se3(sweep_SE3_stamp), points)
+    stamp_SE3_sweep = inverse_se3(se3_from_yaw(*pose))
+    points = transform_points(stamp_SE3_sweep, lidar.points.astype(np.float64))
+    return LidarSweep(ego.stamp_ns, points.astype(np.float32), lidar.dropped_nonfinite)
 
 
 def _meets(
