@@ -178,6 +178,17 @@ def test_after_a_reset_no_plan_is_held(nano):
     assert planner.plan(later(first, 1)).source is Source.FALLBACK_STOP
 
 
+def test_a_plan_told_in_another_frame_is_not_held(nano):
+    backend = Scripted(nano.card, straight(8.0))
+    planner = Planner(PlannerConfig(), backend)
+    first = make_planner_input()
+    planner.plan(first)
+    backend.answer = BackendError("gone")
+    moved = later(first, 1)
+    moved = replace(moved, ego=replace(moved.ego, frame_id="map"))
+    assert planner.plan(moved).source is Source.FALLBACK_STOP
+
+
 def test_without_lidar_there_is_no_network_plan_and_the_health_says_why(nano):
     health = InputHealth(
         "lidar", "/lidar", False, np.nan, 0.1, FaultBit.NONFINITE_IN, "lidar: all points are NaN"

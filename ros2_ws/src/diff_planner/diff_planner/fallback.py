@@ -41,8 +41,10 @@ class LastPlan:
 
     stamp_ns: int
     odom_SE3_ego: FloatArray
-    """[4, 4] pose of base_link at `stamp_ns` in the odometry's frame."""
+    """[4, 4] pose of base_link at `stamp_ns` in `frame_id`."""
     trajectory: Trajectory
+    frame_id: str = "odom"
+    """The odometry's frame."""
 
 
 def plan(

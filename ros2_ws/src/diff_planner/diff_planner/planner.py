@@ -138,6 +138,8 @@ class Planner:
         """
         if self._fault_since_ns is None:
             self._fault_since_ns = stamp_ns
+        if ego is not None:
+            self._forget_another_frame(ego)
         try:
             trajectory = fallback.plan(
                 stamp_ns, ego, self._last, lidar, self.config, self._fault_since_ns
@@ -167,6 +169,7 @@ class Planner:
 
     def _choose(self, planner_input: PlannerInput, clock: StageClock) -> _Choice:
         _require_sensors(planner_input)
+        self._forget_another_frame(planner_input.ego)
         inputs = self._features.build(planner_input)
         clock.mark("features")
         draws = noise.draw(self.backend.card.noise, self.config.model.seed, planner_input.stamp_ns)
@@ -202,14 +205,15 @@ class Planner:
     def _accept(self, planner_input: PlannerInput, choice: _Choice) -> PlannerOutput:
         assert choice.states is not None
         trajectory = Trajectory(planner_input.stamp_ns, Source.DIFFUSION, choice.states)
-        self._last = LastPlan(planner_input.stamp_ns, planner_input.ego.odom_SE3_ego, trajectory)
+        ego = planner_input.ego
+        self._last = LastPlan(planner_input.stamp_ns, ego.odom_SE3_ego, trajectory, ego.frame_id)
         self._fault_since_ns = None
         self._plan_id += 1
         missing = [h.reason or h.name for h in planner_input.health if h.fault]
         return PlannerOutput(
             trajectory=trajectory,
-            odom_SE3_ego=planner_input.ego.odom_SE3_ego,
-            frame_id=planner_input.ego.frame_id,
+            odom_SE3_ego=ego.odom_SE3_ego,
+            frame_id=ego.frame_id,
             plan_id=self._plan_id,
             state=PlannerState.DEGRADED if planner_input.faults else PlannerState.NOMINAL,
             faults=planner_input.faults,
@@ -230,6 +234,11 @@ class Planner:
             lidar=planner_input.lidar,
             health=planner_input.health,
         )
+
+    def _forget_another_frame(self, ego: EgoState) -> None:
+        """Forget a plan whose place was told in another frame: it cannot be carried to this one."""
+        if self._last is not None and ego.frame_id != self._last.frame_id:
+            self.reset(f"odometry frame changed from {self._last.frame_id} to {ego.frame_id}")
 
     def _last_states(self, planner_input: PlannerInput) -> FloatArray | None:
         """Return the last plan's states [N, 7] from now on, in base_link at the new stamp."""
