@@ -189,6 +189,44 @@ def test_a_plan_told_in_another_frame_is_not_held(nano):
     assert planner.plan(moved).source is Source.FALLBACK_STOP
 
 
+def test_a_fallback_asked_for_in_another_frame_is_a_stop_by_the_known_motion(nano):
+    planner = Planner(PlannerConfig(), Scripted(nano.card, straight(8.0)))
+    planner.plan(make_planner_input())
+    output = planner.fallback(STAMP_NS + PERIOD_NS, make_ego(frame_id="map"), "anchor silent")
+    assert output.source is Source.FALLBACK_STOP
+    assert output.reason == "anchor silent"
+    assert output.trajectory.states[0, StateIndex.SPEED] == 8.0
+
+
+def test_a_fallback_at_the_last_plans_own_stamp_holds_it(nano):
+    planner = Planner(PlannerConfig(), Scripted(nano.card, straight(8.0)))
+    planned = planner.plan(make_planner_input())
+    held = planner.fallback(STAMP_NS, make_ego(), "odometry silent")
+    assert held.source is Source.HOLD_LAST
+    assert held.trajectory.states == pytest.approx(planned.trajectory.states, abs=1e-9)
+
+
+def test_stamps_that_go_back_during_a_fault_do_not_stop_its_clock(nano):
+    planner = Planner(PlannerConfig(), Scripted(nano.card, straight(8.0)))
+    planner.fallback(STAMP_NS + 1000 * 10**9, None, "estimated stamp")
+    sources = [
+        planner.fallback(stamp_ns, make_ego(stamp_ns=stamp_ns), "silent").source
+        for stamp_ns in range(STAMP_NS, STAMP_NS + 3 * 10**9, PERIOD_NS)
+    ]
+    assert sources[0] is Source.FALLBACK_STOP
+    assert sources[-1] is Source.EMERGENCY_STOP
+
+
+def test_a_fallback_that_is_not_finite_never_leaves(nano):
+    planner = Planner(PlannerConfig(), Scripted(nano.card, straight(8.0)))
+    pose = se3_from_yaw(1e308, 1e308, 0.3)  # overflows when composed
+    planner.plan(make_planner_input(ego=make_ego(odom_SE3_ego=pose)))
+    ego = make_ego(stamp_ns=STAMP_NS + 1, odom_SE3_ego=se3_from_yaw(-1e308, 1e308, 2.0))
+    output = planner.fallback(STAMP_NS + 1, ego, "silent")
+    assert output.source in (Source.FALLBACK_STOP, Source.EMERGENCY_STOP)
+    assert np.isfinite(output.trajectory.states).all()
+
+
 def test_without_lidar_there_is_no_network_plan_and_the_health_says_why(nano):
     health = InputHealth(
         "lidar", "/lidar", False, np.nan, 0.1, FaultBit.NONFINITE_IN, "lidar: all points are NaN"

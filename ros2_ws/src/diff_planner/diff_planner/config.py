@@ -205,7 +205,7 @@ class FallbackConfig(ConfigModel):
     comfortable_stop_s: float = Field(
         2.0, ge=0, le=10, description="Fault time after which braking becomes an emergency."
     )
-    horizon_s: float = Field(4.0, gt=0, le=10)
+    horizon_s: float = Field(4.0, ge=1, le=10)
 
 
 class PlannerConfig(ConfigModel):

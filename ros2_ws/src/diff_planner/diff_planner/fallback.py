@@ -15,6 +15,7 @@ from diff_planner.config import FallbackConfig, PlannerConfig, VehicleConfig
 from diff_planner.geometry import arc_lengths, se2_between, transform_poses
 from diff_planner.motion import covered_m, integrate
 from diff_planner.safety import collision
+from diff_planner.safety.continuity import starts_elsewhere
 from diff_planner.types import (
     PLAN_DT_S,
     EgoState,
@@ -57,10 +58,11 @@ def plan(
 ) -> Trajectory:
     """Choose the mildest of the three that is still right.
 
-    The last plan is held while it is at most `hold_last_s` old; then a comfortable stop until
-    the fault has lasted `comfortable_stop_s`; then an emergency stop.  Where there is a sweep, a
-    held plan that runs into something gives way to the comfortable stop, and that to the emergency
-    stop, which is never refused: nothing milder is left.
+    The last plan is held while it is at most `hold_last_s` old and the vehicle is where it says, at
+    the speed it says; then a comfortable stop until the fault has lasted `comfortable_stop_s`; then
+    an emergency stop.  Where there is a sweep, a held plan that runs into something gives way to
+    the comfortable stop, and that to the emergency stop, which is never refused: nothing milder is
+    left.
 
     Args:
         stamp_ns: of the plan to make.
@@ -78,7 +80,9 @@ def plan(
         return emergency_stop(stamp_ns, None, vehicle, limits)
     candidates = []
     if last is not None and 0.0 <= _age_s(last, stamp_ns) <= limits.hold_last_s:
-        candidates.append(hold_last(last, stamp_ns, ego, vehicle, limits))
+        held = hold_last(last, stamp_ns, ego, vehicle, limits)
+        if not starts_elsewhere(held.states[None], ego, config.safety).any():
+            candidates.append(held)
     if (stamp_ns - first_fault_ns) * 1e-9 <= limits.comfortable_stop_s:
         candidates.append(comfortable_stop(stamp_ns, ego, last, vehicle, limits))
     sweep = None if lidar is None else collision.carried(lidar, ego)
@@ -119,16 +123,20 @@ def hold_last(
     if len(states) == 0:
         raise ValueError(f"hold_last: the plan of {last.stamp_ns} ns is spent at {stamp_ns} ns")
     missing = _points(config) - len(states)
-    end = states[-1]
-    speed = _braking(end[StateIndex.SPEED], vehicle.comfortable_deceleration_mps2, missing + 1)
-    tail = _drive(
-        speed, np.zeros(1), np.zeros(1), end[StateIndex.CURVATURE : StateIndex.CURVATURE + 1]
-    )
-    tail[:, _POSE] = transform_poses(end[_POSE], tail[:, _POSE])
-    # transform_poses wraps; the plan's own heading is continuous.
-    states = np.concatenate([states, tail[1:]])
-    states[:, StateIndex.YAW] = np.unwrap(states[:, StateIndex.YAW])
+    if missing > 0:  # none is missing at the plan's own stamp, or with a shorter horizon
+        states = np.concatenate([states, _braking_on(states[-1], missing, vehicle)])
+        # transform_poses wraps; the plan's own heading is continuous.
+        states[:, StateIndex.YAW] = np.unwrap(states[:, StateIndex.YAW])
     return Trajectory(stamp_ns, Source.HOLD_LAST, states)
+
+
+def _braking_on(end: Array, points: int, vehicle: VehicleConfig) -> Array:
+    """Return the states [points, 7] that follow on `end` [7] with its bend, braking comfortably."""
+    speed = _braking(end[StateIndex.SPEED], vehicle.comfortable_deceleration_mps2, points + 1)
+    bend = end[StateIndex.CURVATURE : StateIndex.CURVATURE + 1]
+    tail = _drive(speed, np.zeros(1), np.zeros(1), bend)
+    tail[:, _POSE] = transform_poses(end[_POSE], tail[:, _POSE])
+    return tail[1:]
 
 
 def comfortable_stop(

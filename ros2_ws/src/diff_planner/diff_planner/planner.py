@@ -136,14 +136,17 @@ class Planner:
             lidar: the newest sweep, if there is one, to judge a held plan by.
             health: what the synchronizer found of each input.
         """
-        if self._fault_since_ns is None:
-            self._fault_since_ns = stamp_ns
         if ego is not None:
             self._forget_another_frame(ego)
+        # An estimated stamp may lie after those that follow; time must not run out backwards.
+        since_ns = stamp_ns if self._fault_since_ns is None else self._fault_since_ns
+        self._fault_since_ns = min(since_ns, stamp_ns)
         try:
             trajectory = fallback.plan(
                 stamp_ns, ego, self._last, lidar, self.config, self._fault_since_ns
             )
+            if not np.isfinite(trajectory.states).all():
+                raise ArithmeticError(f"its {trajectory.source.name} plan is not finite")
         except Exception as error:  # the last line of defence: nothing may leave without a plan
             logger.exception("the fallback failed")
             reason = f"{reason}; the fallback failed too: {error}"

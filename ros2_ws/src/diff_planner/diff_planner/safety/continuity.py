@@ -27,12 +27,12 @@ def check_continuity(states: Array, context: SafetyContext) -> NDArray[np.uint32
     plan that starts at the vehicle cannot agree with both.
     """
     config = context.config
-    is_broken = _starts_elsewhere(states, context.ego, config) | _falls_apart(states)
+    is_broken = starts_elsewhere(states, context.ego, config) | _falls_apart(states)
     last = context.last_plan
     if (
         last is not None
         and len(last) > 0
-        and not _starts_elsewhere(
+        and not starts_elsewhere(
             np.asarray(last, dtype=np.float64)[None], context.ego, config
         ).any()
     ):
@@ -40,8 +40,8 @@ def check_continuity(states: Array, context: SafetyContext) -> NDArray[np.uint32
     return bits_where(is_broken, RejectBit.DISCONTINUITY)
 
 
-def _starts_elsewhere(states: Array, ego: EgoState, config: SafetyConfig) -> NDArray[np.bool_]:
-    """Compare point 0 with the vehicle: at the origin, heading zero, at its speed."""
+def starts_elsewhere(states: Array, ego: EgoState, config: SafetyConfig) -> NDArray[np.bool_]:
+    """Say which plans [M, N, 7] do not begin at the vehicle: origin, heading zero, its speed."""
     start = states[:, 0]
     offset = np.hypot(start[:, StateIndex.X], start[:, StateIndex.Y])
     heading = np.abs(wrap_angle(start[:, StateIndex.YAW]))
