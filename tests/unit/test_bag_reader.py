@@ -166,6 +166,21 @@ def test_no_such_bag():
         read_all("/nowhere/drive")
 
 
+def test_a_name_that_the_system_refuses(tmp_path):
+    with pytest.raises(BagError, match=r"cannot be read \(File name too long\)"):
+        read_all(tmp_path / ("a" * 300 + ".mcap"))
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    def refuse(path, *args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "a.mcap").write_bytes(b"x")
+    monkeypatch.setattr(Path, "open", refuse)  # root, who runs CI, may read everything
+    with pytest.raises(BagError, match=r"a\.mcap: cannot be read \(Permission denied\)"):
+        read_all(tmp_path / "a.mcap")
+
+
 def test_a_folder_without_any_bag_file(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(BagError, match=r"expected metadata.yaml or a .mcap or .db3 file"):

@@ -92,6 +92,16 @@ def test_a_bag_is_replaced_only_when_asked_to(tmp_path, name):
     assert_nothing_is_left(tmp_path, name)
 
 
+@pytest.mark.parametrize("name", ["plan.mcap", "plan"])
+def test_a_folder_that_is_no_bag_is_never_replaced(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "thesis.txt").write_text("precious")
+    with pytest.raises(BagError, match=f"{name}: a folder that is no bag; it is left as it is"):
+        write(tmp_path / name, overwrite=True)
+    assert (tmp_path / name / "thesis.txt").read_text() == "precious"
+    assert_nothing_is_left(tmp_path, name)
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("name", ["plan.mcap", "plan"])
 def test_an_exception_leaves_neither_the_bag_nor_a_part_of_it(tmp_path, name, error):

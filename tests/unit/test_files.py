@@ -37,3 +37,12 @@ def test_a_folder_that_is_a_file_is_a_sentence(tmp_path):
     (tmp_path / "f").write_text("")
     with pytest.raises(OutputError, match="cannot be written"), whole_file(tmp_path / "f" / "a"):
         pass
+
+
+@pytest.mark.parametrize("name", ["a" * 300, f"{'a' * 300}/a.txt"])
+def test_a_name_that_is_too_long_is_a_sentence(tmp_path, name):
+    with (
+        pytest.raises(OutputError, match=r"cannot be written \(File name too long\)"),
+        whole_file(tmp_path / name) as partial,
+    ):
+        partial.write_text("x")

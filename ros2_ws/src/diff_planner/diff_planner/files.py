@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from diff_planner.errors import OutputError
@@ -30,7 +30,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(cannot_write(path, error)) from error
     finally:
-        if partial.exists():
+        with suppress(OSError):  # not made, or renamed by now
             partial.unlink()
 
 
@@ -48,6 +48,6 @@ def make_folder(path: Path) -> None:
 
 def cannot_write(path: Path, error: OSError) -> str:
     """Say in a sentence why `path` could not be written, with the space that is left."""
-    folder = next((p for p in [path.parent, *path.parents] if p.is_dir()), Path("/"))
+    folder = next((p for p in [path.parent, *path.parents] if os.path.isdir(p)), Path("/"))
     free_mb = shutil.disk_usage(folder).free / 1e6
     return f"{path}: cannot be written ({error.strerror or error}); {free_mb:.0f} MB free there"

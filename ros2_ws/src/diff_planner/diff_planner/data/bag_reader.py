@@ -73,19 +73,25 @@ class BagReader:
         Raises:
             BagError: it is not there, empty, truncated, or of a kind that is not supported.
         """
-        storage = _storage_of(self.path)
-        reader = Reader(storage)
         try:
-            reader.open()
-        except Exception as error:  # a parser on broken bytes raises whatever it meets
-            raise BagError(_why_unreadable(self.path, storage, error)) from error
-        self._reader = reader
+            self._reader = reader = self._opened()
+        except OSError as error:
+            raise BagError(f"{self.path}: cannot be read ({error.strerror or error})") from error
         if not reader.message_count:
             self.close()
             raise BagError(f"{self.path}: the bag is empty (0 messages)")
         self.topics = _topics(reader.connections)
         self.start_ns, self.end_ns = reader.start_time, reader.end_time - 1
         return self
+
+    def _opened(self) -> Reader:
+        storage = _storage_of(self.path)
+        reader = Reader(storage)
+        try:
+            reader.open()
+        except Exception as error:  # a parser on broken bytes raises whatever it meets
+            raise BagError(_why_unreadable(self.path, storage, error)) from error
+        return reader
 
     def __exit__(
         self,

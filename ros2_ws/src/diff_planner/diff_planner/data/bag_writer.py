@@ -29,7 +29,7 @@ from diff_planner.data.typestore import typestore
 from diff_planner.errors import BagError
 from diff_planner.files import cannot_write
 
-_SUFFIX = ".mcap"
+_SUFFIX, _METADATA = ".mcap", "metadata.yaml"
 _VERSION: Literal[8] = 8
 """Of metadata.yaml: the newest that rosbag2 of Humble reads as well."""
 _FOREVER = QosTime(2147483647, 4294967295)
@@ -64,10 +64,13 @@ class BagWriter:
         """Begin to write.
 
         Raises:
-            BagError: the name is taken, or its folder is not there or cannot be written.
+            BagError: the name is taken, by a folder that is no bag even when overwriting, or its
+                folder is not there or cannot be written.
         """
-        if self.path.exists() and not self._overwrite:
+        if os.path.exists(self.path) and not self._overwrite:
             raise BagError(f"{self.path}: exists already, and overwriting was not asked for")
+        if os.path.isdir(self.path) and not (self.path / _METADATA).is_file():
+            raise BagError(f"{self.path}: a folder that is no bag; it is left as it is")
         try:
             # In the same folder, so that the rename stays on one file system.
             self._folder = Path(
