@@ -137,6 +137,17 @@ def test_a_sweep_of_another_stamp_is_moved_to_that_of_the_anchor():
     assert cycle.lidar.stamp_ns == cycle.stamp_ns == STAMP_NS
 
 
+def test_what_the_vehicle_sees_of_itself_is_dropped_from_a_sweep_that_is_moved():
+    hood = [[3.8, y, 0.9] for y in (-0.5, 0.0, 0.5)]  # in base_link
+    cloud = np.vstack([POINTS, np.array(hood) - LIDAR_POSITION])
+    for later_ms, count in ((0, 5), (50, 2)):
+        changes = {
+            LIDAR: make_cloud(cloud, stamp_ns=STAMP_NS + later_ms * MS),
+            ODOMETRY: make_odometry(vx=15.0),
+        }
+        assert len(one(changes, anchor="front").lidar.points) == count
+
+
 def test_the_anchor_may_be_a_camera_and_the_lidar_may_be_left_out():
     cycle = one(anchor="front", lidar=None)
     assert cycle.lidar is None

@@ -106,6 +106,26 @@ def test_reflections_from_below_the_road_change_nothing():
     assert is_blocked(AHEAD, with_car)
 
 
+@pytest.mark.parametrize("far_m", [3e3, 1e5, 1e9, 1e30])
+def test_points_kilometres_away_cost_nothing_and_change_nothing(far_m):
+    points = cast(GROUNDS["level"], [car(12.0, 0.0)])
+    near = collision.obstacle_points(points, VEHICLE, CONFIG)
+    far = np.array([[far_m, far_m, 1.0], [-far_m, -far_m, 1.0]])
+    found = collision.obstacle_points(np.vstack([points, far]), VEHICLE, CONFIG)
+    assert np.array_equal(found, near)
+
+
+@pytest.mark.parametrize("late_ms", [-100, 50, 100])
+def test_what_the_vehicle_sees_of_itself_is_not_carried_into_its_way(late_ms):
+    hood = np.stack(np.meshgrid(np.arange(3.0, 4.0, 0.1), np.arange(-0.8, 0.8, 0.1), [0.95]), -1)
+    seen = sweep(
+        np.vstack([cast(GROUNDS["level"], []), hood.reshape(-1, 3)]), STAMP_NS + late_ms * 10**6
+    )
+    ego = make_ego(vx_mps=15.0, yaw_rate_radps=0.2)
+    points = collision.carried(seen, ego, VEHICLE, CONFIG.collision_margin_m).points
+    assert not is_blocked(constant_twist(15.0, 0.2, TIMES_S), points)
+
+
 def test_an_empty_sweep_has_no_obstacles():
     empty = np.zeros((0, 3), dtype=np.float32)
     assert collision.obstacle_points(empty, VEHICLE, CONFIG).shape == (0, 3)

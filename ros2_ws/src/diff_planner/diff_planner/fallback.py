@@ -85,7 +85,8 @@ def plan(
             candidates.append(held)
     if (stamp_ns - first_fault_ns) * 1e-9 <= limits.comfortable_stop_s:
         candidates.append(comfortable_stop(stamp_ns, ego, last, vehicle, limits))
-    sweep = None if lidar is None else collision.carried(lidar, ego)
+    margin_m = config.safety.collision_margin_m
+    sweep = None if lidar is None else collision.carried(lidar, ego, vehicle, margin_m)
     for candidate in candidates:
         poses = candidate.states[:, _POSE]
         if sweep is None or not collision.is_blocked(poses, sweep, vehicle, config.safety):

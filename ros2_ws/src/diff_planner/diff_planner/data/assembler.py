@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diff_planner.config import InputsConfig, StreamConfig, VehicleConfig
 from diff_planner.data import decode
-from diff_planner.data.calibration import StaticTransforms, camera_calibration
+from diff_planner.data.calibration import StaticTransforms, camera_calibration, info_values
 from diff_planner.data.decode import Odometry
 from diff_planner.data.ego_history import EgoHistory, motion
 from diff_planner.data.input_health import (
@@ -30,6 +31,7 @@ from diff_planner.data.input_health import (
 from diff_planner.data.synchronizer import Counts, Match, Sample, Synchronizer
 from diff_planner.errors import ConfigError, InputError, NonFiniteInputError
 from diff_planner.geometry import Array, inverse_se3
+from diff_planner.safety.collision import is_own
 from diff_planner.types import (
     CameraCalibration,
     CameraFrame,
@@ -46,6 +48,8 @@ _LIDAR, _ODOMETRY, _ACCELERATION = "lidar", "odometry", "acceleration"
 _COMMAND, _ROUTE = "nav_command", "route"
 _LATCHED = (_COMMAND, _ROUTE)
 _OPTIONAL = (_ACCELERATION, *_LATCHED)
+_SELF_MARGIN_M = 0.15
+"""Around the vehicle's box, as the collision rule has it by default."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,13 @@ class InputAssembler:
 
         Args:
             inputs: topics, anchor and tolerances.
-            vehicle: kept for the callers' signature; no input depends on it today.
+            vehicle: its box is cut out of a sweep that has to be moved.
 
         Raises:
             ConfigError: one topic is configured for two inputs.
         """
         self._inputs = inputs
+        self._vehicle = vehicle
         self._streams = _streams(inputs)
         self._names = _names_by_topic(inputs, self._streams)
         self.topics: tuple[str, ...] = (
@@ -290,7 +295,7 @@ class InputAssembler:
         is_rectified = "image_rect" in self._inputs.cameras[name].image
         hw = (int(image_hw[0]), int(image_hw[1]))
         try:
-            key = (hw, ego_SE3_camera.tobytes(), _info_values(info))
+            key = (hw, ego_SE3_camera.tobytes(), info_values(info))
             known = self._calibrations.get(name)
             if known is None or known[0] != key:
                 made = camera_calibration(info, hw, ego_SE3_camera, is_rectified=is_rectified)
@@ -323,14 +328,15 @@ class InputAssembler:
             if dropped:
                 raise NonFiniteInputError(f"all {dropped} points are NaN or infinite")
             raise InputError("the sweep has 0 points")
-        ego_SE3_lidar = self._lookup(_LIDAR, message.header.frame_id)
+        points = _moved(self._lookup(_LIDAR, message.header.frame_id), points)
         if sample.stamp_ns != match.stamp_ns:
+            # What the vehicle sees of itself moves with it: carried, it would stand in its way.
+            points = points[~is_own(points, self._vehicle, _SELF_MARGIN_M)]
             # Where the vehicle stood at the sweep, seen from where it stands at the anchor.
             at_anchor = motion(odometry, match.stamp_ns - odometry.stamp_ns)
             at_sweep = motion(odometry, sample.stamp_ns - odometry.stamp_ns)
-            ego_SE3_lidar = inverse_se3(at_anchor) @ at_sweep @ ego_SE3_lidar
-        matrix = ego_SE3_lidar.astype(np.float32)
-        return LidarSweep(match.stamp_ns, points @ matrix[:3, :3].T + matrix[:3, 3], dropped)
+            points = _moved(inverse_se3(at_anchor) @ at_sweep, points)
+        return LidarSweep(match.stamp_ns, points, dropped)
 
     def _command(self, match: Match) -> NavCommand | None:
         message = self._latched.get(_COMMAND)
@@ -353,6 +359,12 @@ class InputAssembler:
                 message, np.asarray(ego.odom_SE3_ego, np.float64), odom_SE3_route
             ),
         )
+
+
+def _moved(dst_SE3_src: Array, points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return points [N, 3] in another frame, in their own precision."""
+    matrix = dst_SE3_src.astype(np.float32)
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def _streams(inputs: InputsConfig) -> dict[str, StreamConfig]:
@@ -378,13 +390,3 @@ def _names_by_topic(inputs: InputsConfig, streams: dict[str, StreamConfig]) -> d
             raise ConfigError(f"topic {stream.topic} is configured for two inputs")
         names[stream.topic] = name
     return names
-
-
-def _info_values(info: Any) -> tuple[object, ...]:  # noqa: ANN401
-    """Return all of a CameraInfo but its stamp."""
-    roi = info.roi
-    arrays = tuple(
-        np.asarray(a, dtype=np.float64).tobytes() for a in (info.k, info.d, info.p, info.r)
-    )
-    crop = (roi.x_offset, roi.y_offset, roi.width, roi.height, info.binning_x, info.binning_y)
-    return (*arrays, info.width, info.height, info.distortion_model, info.header.frame_id, *crop)

@@ -266,3 +266,13 @@ def _fitted(
     fitted[:2, :2] *= scale[:, None]
     fitted[:2, 2] = (fitted[:2, 2] + 0.5) * scale - 0.5
     return fitted
+
+
+def info_values(info: Any) -> tuple[object, ...]:  # noqa: ANN401
+    """Return all of a CameraInfo but its stamp, as something that can be compared."""
+    roi = info.roi
+    arrays = tuple(
+        np.asarray(a, dtype=np.float64).tobytes() for a in (info.k, info.d, info.p, info.r)
+    )
+    crop = (roi.x_offset, roi.y_offset, roi.width, roi.height, info.binning_x, info.binning_y)
+    return (*arrays, info.width, info.height, info.distortion_model, info.header.frame_id, *crop)

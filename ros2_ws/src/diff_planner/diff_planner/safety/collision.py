@@ -32,6 +32,9 @@ _LOW_SHARE = 0.5
 """Returns from this share of the least height on count as support: the foot of a low thing."""
 _THIN_CELL_M = 0.1
 """Of the obstacle returns in a cell one is tested; below the footprint's margin."""
+_FARTHEST_M = 250.0
+"""Farther than any plan reaches.  Some drivers report no return as a point kilometres away; a grid
+that held it would not fit into memory."""
 _POSE_SPACING_M = 0.3
 """Poses nearer to the last tested one than this are not tested."""
 
@@ -46,7 +49,8 @@ def check_collision(states: Array, context: SafetyContext) -> NDArray[np.uint32]
         raise MissingInputError("collision rule: expected a LiDAR sweep, got none")
     horizon = round(context.config.collision_horizon_s / PLAN_DT_S) + 1
     poses = states[:, :horizon, : StateIndex.YAW + 1]
-    points = carried(context.lidar, context.ego).points
+    margin_m = context.config.collision_margin_m
+    points = carried(context.lidar, context.ego, context.vehicle, margin_m).points
     obstacles = obstacle_points(points, context.vehicle, context.config)
     is_hit = _meets(poses, obstacles[:, :2], context.vehicle, context.config)
     return bits_where(is_hit, RejectBit.COLLISION)
@@ -81,10 +85,12 @@ def obstacle_points(
     """Return the points [K, 3] of a sweep [N, 3] in base_link that belong to obstacles.
 
     Dropped are returns from the vehicle itself (its box and margin, any height), from the ground,
-    from what the vehicle passes below, and stray ones without enough others beside them.
+    from what the vehicle passes below, from beyond 250 m, and stray ones without enough others
+    beside them.
     """
     others = np.asarray(points, dtype=np.float64)
-    others = others[~_is_own(others, vehicle, config.collision_margin_m)]
+    is_near = (np.abs(others[:, :2]) <= _FARTHEST_M).all(axis=1)
+    others = others[is_near & ~is_own(others, vehicle, config.collision_margin_m)]
     height = height_above_ground(others)
     is_above = (height >= _LOW_SHARE * config.obstacle_min_height_m) & (
         height <= config.obstacle_max_height_m
@@ -94,8 +100,10 @@ def obstacle_points(
     return above[is_standing & _is_supported(above, config.collision_min_points)]
 
 
-def _is_own(points: Array, vehicle: VehicleConfig, margin_m: float) -> NDArray[np.bool_]:
-    """Say which points [N, 3] lie in the vehicle's box and margin.
+def is_own(
+    points: NDArray[np.floating], vehicle: VehicleConfig, margin_m: float
+) -> NDArray[np.bool_]:
+    """Say which points [N, 3] of base_link lie in the vehicle's box and margin, at any height.
 
     Nearer than the margin, returns from the own body cannot be told from others.
     """
@@ -127,18 +135,22 @@ def _is_supported(points: Array, min_points: int) -> NDArray[np.bool_]:
     return np.asarray(around[cell[:, 0], cell[:, 1]] >= needed)
 
 
-def carried(lidar: LidarSweep, ego: EgoState) -> LidarSweep:
+def carried(
+    lidar: LidarSweep, ego: EgoState, vehicle: VehicleConfig, margin_m: float
+) -> LidarSweep:
     """Return the sweep in base_link at the ego's stamp, by the ego's present twist.
 
     A camera may be the anchor, or the sweep an old one: a few hundredths of a second off is, at
-    speed, more than the margin.
+    speed, more than the margin.  Returns from the own vehicle are dropped first: they move with it,
+    and carried they would stand before its bumper.
     """
     elapsed_s = (ego.stamp_ns - lidar.stamp_ns) * 1e-9
     if elapsed_s == 0.0:
         return lidar
     pose = constant_twist(ego.speed_mps, ego.yaw_rate_radps, np.array([elapsed_s]))[0]
     stamp_SE3_sweep = inverse_se3(se3_from_yaw(*pose))
-    points = transform_points(stamp_SE3_sweep, lidar.points.astype(np.float64))
+    others = lidar.points[~is_own(lidar.points, vehicle, margin_m)]
+    points = transform_points(stamp_SE3_sweep, others.astype(np.float64))
     return LidarSweep(ego.stamp_ns, points.astype(np.float32), lidar.dropped_nonfinite)
 
 
