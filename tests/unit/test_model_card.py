@@ -24,6 +24,10 @@ def rewrite(folder, **changes):
     path.write_text(json.dumps({**values, **changes}), encoding="utf-8")
 
 
+def load_files(folder):
+    return json.loads((folder / "card.json").read_text(encoding="utf-8"))["files"]
+
+
 def test_a_whole_folder_loads_and_names_its_graph(folder):
     card = load_card(folder)
     assert card.model_sha256 == file_sha256(folder / "model.onnx")
@@ -95,6 +99,51 @@ def test_a_card_without_a_graph_is_refused(folder):
 
 def test_a_card_cannot_point_outside_its_folder(folder):
     card = load_card(folder)
-    for name in ("../model.onnx", "/etc/hostname", "card.json"):
+    for name in ("../model.onnx", "/etc/hostname", "card.json", "..", "", "a\0b", ".hidden"):
         with pytest.raises(ValidationError, match="names of files beside the card"):
             ModelCard.model_validate({**card.model_dump(), "files": {name: "0" * 64}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"dt_s": 0.25}, r"dt_s: expected 0\.5, got 0\.25"),
+        ({"horizon_steps": 16}, "horizon_steps: "),
+        (
+            {"inputs": {"status": {"shape": [12], "dtype": "float32"}}},
+            r"inputs: expected camera uint8 \(3, 96, 384\), .*, got status float32 \(12,\)",
+        ),
+        (
+            {"outputs": {"plans": {"shape": [20, 8, 3], "dtype": "float32"}}},
+            r"outputs: expected poses float32 \(M, 8, 3\), scores float32 \(M,\), got plans",
+        ),
+        (
+            {
+                "outputs": {
+                    "poses": {"shape": [20, 8, 3], "dtype": "float32"},
+                    "scores": {"shape": [19], "dtype": "float32"},
+                }
+            },
+            r"outputs: expected .*, got poses float32 \(20, 8, 3\), scores float32 \(19,\)",
+        ),
+        (
+            {"noise": [{"name": "noise", "shape": [-20, 8, 2], "distribution": "normal"}]},
+            r"noise\.0\.shape\.0: .*greater than 0",
+        ),
+    ],
+)
+def test_a_model_that_the_planner_cannot_call_is_refused_when_it_is_loaded(
+    folder, changes, sentence
+):
+    rewrite(folder, **changes)
+    with pytest.raises(ContractError, match=sentence):
+        load_card(folder)
+
+
+def test_a_graph_with_weights_in_another_file_is_refused_since_no_hash_covers_them(folder):
+    graph = b"..tensor..j\x15\n\x08location\x12\x0bweights.bin"
+    (folder / "model.onnx").write_bytes(graph)
+    files = {**load_files(folder), "model.onnx": file_sha256(folder / "model.onnx")}
+    rewrite(folder, files=files)
+    with pytest.raises(ContractError, match=r"model\.onnx: keeps weights in other files"):
+        load_card(folder)

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from diff_planner.config import ConfigModel
 
@@ -26,7 +26,7 @@ class NoiseSpec(ConfigModel):
     """One random input of a network."""
 
     name: str = Field(min_length=1)
-    shape: tuple[int, ...]
+    shape: tuple[PositiveInt, ...]
     distribution: Literal["normal", "uniform"] = Field(
         description="normal: mean 0, deviation 1; uniform: [0, 1)."
     )

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from diff_planner.config import ConfigModel, FeatureConfig, parse
 from diff_planner.errors import ConfigError, ContractError
 from diff_planner.noise import NoiseSpec
-from diff_planner.types import NETWORK_DT_S
+from diff_planner.types import HORIZON_STEPS, NETWORK_DT_S, ROUTE_POINTS
 
 CARD_FILE = "card.json"
 ONNX_FILE = "model.onnx"
 WEIGHTS_FILE = "model.safetensors"
 SCHEMA_VERSION = 1
+_PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
+_EXTERNAL_KEY = b"\n\x08location"
+"""First entry of an ONNX tensor's `external_data`, as protobuf writes it."""
 
 
 class TensorSpec(ConfigModel):
     """Shape and type of one input or output; there is no batch axis."""
 
-    shape: tuple[int, ...]
+    shape: tuple[PositiveInt, ...]
     dtype: Literal["uint8", "float32"]
 
     def __str__(self) -> str:
@@ -58,7 +63,7 @@ class ModelCard(ConfigModel):
     @classmethod
     def _plain_names(cls, files: dict[str, str]) -> dict[str, str]:
         for name in files:
-            if Path(name).name != name or name == CARD_FILE:
+            if not _PLAIN_NAME.fullmatch(name) or name == CARD_FILE:
                 raise ValueError(f"expected names of files beside the card, got {name!r}")
         return files
 
@@ -72,6 +77,34 @@ class ModelCard(ConfigModel):
     def model_sha256(self) -> str:
         """The model's identity: the hash of its graph."""
         return self.files[ONNX_FILE]
+
+
+def input_specs(features: FeatureConfig) -> dict[str, TensorSpec]:
+    """Return what `features.build` makes, in the order of the graph's inputs."""
+    picture = (3, features.camera_height_px, features.camera_width_px)
+    cells = (1, features.lidar_cells, features.lidar_cells)
+    return {
+        "camera": TensorSpec(shape=picture, dtype="uint8"),
+        "lidar": TensorSpec(shape=cells, dtype="uint8"),
+        "status": TensorSpec(shape=(features.status_size,), dtype="float32"),
+        "route": TensorSpec(shape=(ROUTE_POINTS, 2), dtype="float32"),
+        "route_mask": TensorSpec(shape=(ROUTE_POINTS,), dtype="float32"),
+        "camera_mask": TensorSpec(shape=(3,), dtype="float32"),
+        "lidar_mask": TensorSpec(shape=(1,), dtype="float32"),
+    }
+
+
+def output_specs(modes: int) -> dict[str, TensorSpec]:
+    """Return what `Proposals` holds of M modes."""
+    return {
+        "poses": TensorSpec(shape=(modes, HORIZON_STEPS, 3), dtype="float32"),
+        "scores": TensorSpec(shape=(modes,), dtype="float32"),
+    }
+
+
+def describe(specs: Mapping[str, TensorSpec]) -> str:
+    """Return tensors by name, for an error."""
+    return ", ".join(f"{name} {spec}" for name, spec in sorted(specs.items()))
 
 
 def file_sha256(path: Path) -> str:
@@ -90,8 +123,9 @@ def load_card(folder: Path) -> ModelCard:
         folder: such as models/nano.
 
     Raises:
-        ContractError: no model folder, a card of a newer or unknown schema, a file that is
-            missing or has other bytes than the card says.
+        ContractError: no model folder, a card of a newer or unknown schema, tensors that the
+            planner does not make or read, a file that is missing or has other bytes than the
+            card says, a graph whose weights lie in files that no hash covers.
     """
     path = folder / CARD_FILE
     values = _read_json(path)
@@ -110,10 +144,16 @@ def load_card(folder: Path) -> ModelCard:
             f"{path}: features: expected sha256 {card.feature_sha256}, got {card.features.sha256}; "
             "the model was made for other features than this version builds"
         )
+    _check_tensors(path, card)
     if ONNX_FILE not in card.files:
         raise ContractError(f"{path}: files: expected {ONNX_FILE} among them, got {[*card.files]}")
     for name, expected in card.files.items():
         _check_file(folder / name, expected)
+    if _EXTERNAL_KEY in (folder / ONNX_FILE).read_bytes():
+        raise ContractError(
+            f"{folder / ONNX_FILE}: keeps weights in other files, which its hash does not cover; "
+            "export it with its weights inside"
+        )
     return card
 
 
@@ -136,6 +176,24 @@ def _read_json(path: Path) -> dict[str, object]:
     if not isinstance(values, dict):
         raise ContractError(f"{path}: expected a JSON object, got {type(values).__name__}")
     return values
+
+
+def _check_tensors(path: Path, card: ModelCard) -> None:
+    """Hold the card's tensors against what the planner makes and reads."""
+    if card.dt_s != NETWORK_DT_S:
+        raise ContractError(f"{path}: dt_s: expected {NETWORK_DT_S}, got {card.dt_s}")
+    wanted = input_specs(card.features)
+    if card.inputs != wanted:
+        raise ContractError(
+            f"{path}: inputs: expected {describe(wanted)} by its features, "
+            f"got {describe(card.inputs)}"
+        )
+    poses = card.outputs.get("poses")
+    if poses is None or card.outputs != output_specs(poses.shape[0]):
+        raise ContractError(
+            f"{path}: outputs: expected poses float32 (M, {HORIZON_STEPS}, 3), "
+            f"scores float32 (M,), got {describe(card.outputs)}"
+        )
 
 
 def _check_file(path: Path, expected: str) -> None:

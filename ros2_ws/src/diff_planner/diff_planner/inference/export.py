@@ -22,8 +22,9 @@ from diff_planner.inference.card import (
     ONNX_FILE,
     WEIGHTS_FILE,
     ModelCard,
-    TensorSpec,
     file_sha256,
+    input_specs,
+    output_specs,
     save_card,
 )
 from diff_planner.inference.openvino_backend import OpenVinoBackend
@@ -75,12 +76,9 @@ def model_card(
         name=name,
         family=FAMILY,
         size=size,
-        inputs=_input_specs(features),
+        inputs=input_specs(features),
         noise=(NoiseSpec(name="noise", shape=(modes, HORIZON_STEPS, 2), distribution="normal"),),
-        outputs={
-            "poses": TensorSpec(shape=(modes, HORIZON_STEPS, 3), dtype="float32"),
-            "scores": TensorSpec(shape=(modes,), dtype="float32"),
-        },
+        outputs=output_specs(modes),
         features=features,
         feature_sha256=features.sha256,
         published_quirks=False,
@@ -227,20 +225,6 @@ def _require_agreement(folder: Path) -> None:
             f"export: expected the graph within {TOLERANCE} (m, rad, logits) of torch, "
             f"got {worst:.3g}; nothing was written"
         )
-
-
-def _input_specs(features: FeatureConfig) -> dict[str, TensorSpec]:
-    picture = (3, features.camera_height_px, features.camera_width_px)
-    cells = (1, features.lidar_cells, features.lidar_cells)
-    return {
-        "camera": TensorSpec(shape=picture, dtype="uint8"),
-        "lidar": TensorSpec(shape=cells, dtype="uint8"),
-        "status": TensorSpec(shape=(features.status_size,), dtype="float32"),
-        "route": TensorSpec(shape=(ROUTE_POINTS, 2), dtype="float32"),
-        "route_mask": TensorSpec(shape=(ROUTE_POINTS,), dtype="float32"),
-        "camera_mask": TensorSpec(shape=(3,), dtype="float32"),
-        "lidar_mask": TensorSpec(shape=(1,), dtype="float32"),
-    }
 
 
 def _random_mask(rng: np.random.Generator, size: int) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from diff_planner.errors import BackendError, ContractError
 from diff_planner.inference.backend import check_tensors, zeros
-from diff_planner.inference.card import ONNX_FILE, TensorSpec, load_card
+from diff_planner.inference.card import ONNX_FILE, TensorSpec, describe, load_card
 from diff_planner.types import ModelInputs, Proposals
 
 
@@ -122,12 +122,8 @@ def _check_ports(
     if found == expected:
         return
     raise ContractError(
-        f"{path}: {kind}: the card says {_text(expected)}, the graph {_text(found)}"
+        f"{path}: {kind}: the card says {describe(expected)}, the graph {describe(found)}"
     )
-
-
-def _text(specs: dict[str, TensorSpec]) -> str:
-    return ", ".join(f"{name} {spec}" for name, spec in sorted(specs.items()))
 
 
 def _first_line(error: Exception) -> str:
