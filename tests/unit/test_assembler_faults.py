@@ -232,6 +232,16 @@ def test_a_broken_optional_input_is_a_fault(changes, name, fault, sentence):
     assert_absent(cycle, name, fault, sentence)
 
 
+def test_a_broken_command_is_counted_once_however_many_cycles_it_lasts():
+    assembler = make_assembler()
+    assembler.add(COMMAND, make_command(command=99), STAMP_NS)
+    for k in range(3):
+        now_ns = STAMP_NS + k * 100 * MS
+        (cycle,) = run(assembler, messages_at(now_ns), now_ns)
+    entry = health_of(cycle, "nav_command")
+    assert (entry.received, entry.dropped) == (1, 1)
+
+
 def test_a_broken_transform_is_named_where_it_is_missed():
     broken = make_transforms(
         ("base_link", "lidar", (0, 0, 0), (0, 0, 0, 0)),

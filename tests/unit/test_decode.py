@@ -63,6 +63,13 @@ def test_points_that_are_not_finite_are_dropped_and_counted():
     assert decode.decode_points(make_cloud(far, kind="f8"))[1] == 1
 
 
+@pytest.mark.parametrize("far_m", [1e6, -3e38])
+def test_points_that_no_lidar_measures_are_dropped_and_counted(far_m):
+    points, dropped = decode.decode_points(make_cloud(np.vstack([POINTS, [[1.0, far_m, 0.0]]])))
+    np.testing.assert_array_equal(points, POINTS.astype(np.float32))
+    assert dropped == 1
+
+
 def test_an_empty_cloud_gives_no_points():
     points, dropped = decode.decode_points(make_cloud(np.zeros((0, 3))))
     assert points.shape == (0, 3)
@@ -145,6 +152,7 @@ def test_odometry_that_is_not_finite_is_refused(change):
         ({"quaternion": (0.0, 0.0, 0.0, 0.0)}, "expected a unit quaternion"),
         ({"vx": 400.0}, "at most 150 m/s"),
         ({"yaw_rate": 90.0}, "20 rad/s"),
+        ({"position": (0.0, 1e308, 0.0)}, "a position within 1e[+]08 m"),
     ],
 )
 def test_odometry_that_no_vehicle_has_is_refused(change, sentence):
@@ -168,6 +176,8 @@ def test_acceleration_is_read_with_and_without_covariance():
 def test_acceleration_that_cannot_be_used_is_refused():
     with pytest.raises(NonFiniteInputError, match="acceleration"):
         decode.decode_acceleration(make_acceleration(ax=np.nan), "base_link")
+    with pytest.raises(InputError, match="at most 200 m/s2, got x 2000"):
+        decode.decode_acceleration(make_acceleration(ax=2e3), "base_link")
     with pytest.raises(MissingInputError, match="expected 'base_link', got 'imu'"):
         decode.decode_acceleration(make_acceleration(frame_id="imu"), "base_link")
 

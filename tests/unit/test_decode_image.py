@@ -1,7 +1,9 @@
 """Images to RGB: every encoding keeps its colours, every other one is refused."""
 
 import array
+import struct
 from types import SimpleNamespace
+from zlib import compress, crc32
 
 import cv2
 import numpy as np
@@ -140,6 +142,18 @@ def test_a_cut_off_compressed_image_is_refused_not_filled_with_grey(kind, kept):
     cut = SimpleNamespace(format=kind, data=message.data[:kept])
     with pytest.raises(EncodingError, match=r"cut off|cannot be decoded"):
         decode.decode_image(cut)
+
+
+def test_a_picture_that_promises_more_pixels_than_anybody_can_hold_is_refused():
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    content = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", compress(b"0")) + chunk(b"IEND", b"")
+    message = make_compressed(smooth_picture())
+    message.data = np.frombuffer(content, dtype=np.uint8)
+    with pytest.raises(EncodingError, match="cannot be decoded as 'png'"):
+        decode.decode_image(message)
 
 
 def test_an_image_whose_data_is_too_short_or_step_too_small_is_refused():

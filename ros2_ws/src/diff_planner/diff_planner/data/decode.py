@@ -50,6 +50,12 @@ _POINT_TYPES = {7: "f4", 8: "f8"}
 _POINT_AXES = ("x", "y", "z")
 _MAX_SPEED_MPS, _MAX_YAW_RATE_RADPS = 150.0, 20.0
 """Faster than any road vehicle: wrong units, or a filter that has diverged."""
+_MAX_ACCELERATION_MPS2 = 200.0
+"""More than any crash that the planner survives."""
+_MAX_POSITION_M = 1e8
+"""Farther than any map's origin on Earth; beyond, sums of poses lose their meaning."""
+_FARTHEST_POINT_M = 1e5
+"""Farther than any LiDAR measures: some drivers write such numbers where nothing came back."""
 _JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
@@ -104,7 +110,10 @@ def _decode_compressed(message: Any) -> NDArray[np.uint8]:  # noqa: ANN401
         raise EncodingError(f"jpeg image of {len(content)} bytes is cut off: no end marker")
     # A rotation flag in the file must not turn the pixels away from their calibration.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(content, flags) if content.size else None
+    try:
+        pixels = cv2.imdecode(content, flags) if content.size else None
+    except cv2.error:  # for example a header that promises more pixels than OpenCV takes
+        pixels = None
     if pixels is None:
         raise EncodingError(
             f"image of {len(content)} bytes cannot be decoded as '{message.format}'"
@@ -150,7 +159,7 @@ def decode_points(message: Any) -> tuple[NDArray[np.float32], int]:  # noqa: ANN
 
     Returns:
         Finite points [N, 3] float32 in the message's frame, and how many were dropped because
-        they are NaN or infinite (REP-117).
+        they are NaN or infinite (REP-117), or farther away than 100 km.
 
     Raises:
         EncodingError: a field is missing or of another type, or the sizes do not fit the data.
@@ -172,9 +181,10 @@ def decode_points(message: Any) -> tuple[NDArray[np.float32], int]:  # noqa: ANN
     with np.errstate(over="ignore", invalid="ignore"):  # too large for float32: infinite, dropped
         for column, axis in enumerate(_POINT_AXES):
             points[:, column] = structured[axis]
-    is_finite = np.isfinite(points).all(axis=1)
-    dropped = int(len(points) - is_finite.sum())
-    return (points[is_finite] if dropped else points), dropped
+    with np.errstate(invalid="ignore"):  # NaN compares false, which is what is wanted
+        is_measured = (np.abs(points) <= _FARTHEST_POINT_M).all(axis=1)
+    dropped = int(len(points) - is_measured.sum())
+    return (points[is_measured] if dropped else points), dropped
 
 
 def _point_layout(message: Any) -> np.dtype[np.void]:  # noqa: ANN401
@@ -225,7 +235,8 @@ def decode_odometry(message: Any, base_frame: str) -> Odometry:  # noqa: ANN401
     Raises:
         MissingInputError: the child frame is another one.
         NonFiniteInputError: a number is NaN or infinite.
-        InputError: no stamp, no rotation, or a speed that no road vehicle reaches.
+        InputError: no stamp, no rotation, a speed that no road vehicle reaches, or a position that
+            no map has.
     """
     _require_frame("odometry: child_frame_id", message.child_frame_id, base_frame)
     pose, twist = message.pose.pose, message.twist.twist
@@ -237,6 +248,10 @@ def decode_odometry(message: Any, base_frame: str) -> Odometry:  # noqa: ANN401
         raise InputError(
             f"odometry: expected at most {_MAX_SPEED_MPS:g} m/s and {_MAX_YAW_RATE_RADPS:g} rad/s, "
             f"got vx {motion[0]:g}, vy {motion[1]:g}, yaw rate {motion[2]:g}"
+        )
+    if max(map(abs, numbers[:3])) > _MAX_POSITION_M:
+        raise InputError(
+            f"odometry: expected a position within {_MAX_POSITION_M:g} m, got {numbers[:3]}"
         )
     return Odometry(
         stamp_ns=stamp_ns(message),
@@ -257,11 +272,17 @@ def decode_acceleration(message: Any, base_frame: str) -> tuple[float, float]:  
     Raises:
         MissingInputError: it is given in another frame.
         NonFiniteInputError: a number is NaN or infinite.
+        InputError: more than any vehicle knows.
     """
     _require_frame("acceleration: frame_id", message.header.frame_id, base_frame)
     accel = message.accel
     linear = accel.accel.linear if hasattr(accel, "accel") else accel.linear
     _require_finite("acceleration", [linear.x, linear.y])
+    if math.hypot(linear.x, linear.y) > _MAX_ACCELERATION_MPS2:
+        raise InputError(
+            f"acceleration: expected at most {_MAX_ACCELERATION_MPS2:g} m/s2, "
+            f"got x {linear.x:g}, y {linear.y:g}"
+        )
     return float(linear.x), float(linear.y)
 
 

@@ -13,6 +13,8 @@ from diff_planner.types import EgoState
 _WINDOW_NS = 200_000_000
 """Over which speed is differentiated: long enough to quiet the noise of 100 Hz odometry."""
 _MIN_SPAN_NS = 20_000_000
+_JUMP_NS = 500_000_000
+"""Farther back than this a stamp is no late one: the clock jumped, as the synchronizer has it."""
 _MAX_SPAN_NS = 1_000_000_000
 """Over a longer gap a difference of speeds says nothing about now."""
 
@@ -51,7 +53,7 @@ class EgoHistory:
         """
         newest = self.newest
         if newest is not None and odometry.stamp_ns <= newest.stamp_ns:
-            if newest.stamp_ns - odometry.stamp_ns < _MAX_SPAN_NS:
+            if newest.stamp_ns - odometry.stamp_ns <= _JUMP_NS:
                 return
             self._recent.clear()
         self._recent.append(odometry)

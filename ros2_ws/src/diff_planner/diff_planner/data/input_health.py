@@ -59,7 +59,7 @@ class HealthLog:
         except Unusable as error:
             self._note(name, fault=error.fault, reason=error.reason)
         except DiffPlannerError as error:
-            self._counts[name].dropped += 1
+            self._count_unusable(name)
             self._note(name, fault=fault_of(error), reason=sentence(name, error))
         else:
             self._note(name, is_present=True)
@@ -74,6 +74,12 @@ class HealthLog:
         if value is None and self._entries[name].fault == FaultBit.NONE:
             self._note(name)
         return value
+
+    def _count_unusable(self, name: str) -> None:
+        """Count a message that could not be used once, however many cycles asked for it."""
+        counts, stamp_ns = self._counts[name], self._stamps_ns.get(name, 0)
+        counts.dropped += counts.last_unusable_ns != stamp_ns
+        counts.last_unusable_ns = stamp_ns
 
     def note_presence(self, name: str, *, is_needed: bool) -> None:
         """Note whether a message is there, without decoding it, unless it is noted already."""

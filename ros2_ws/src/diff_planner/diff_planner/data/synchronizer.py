@@ -33,7 +33,9 @@ class Counts:
 
     received: int = 0
     dropped: int = 0
-    """Doubled, too old, or thrown away by a clock jump."""
+    """Doubled, too old, thrown away by a clock jump, or of no use."""
+    last_unusable_ns: int | None = None
+    """Stamp of the last one that was of no use: a latched one is asked for again and again."""
 
 
 @dataclass(frozen=True)
