@@ -53,6 +53,7 @@ def test_the_command_lies_where_ros2_run_looks(installed):
         ("foxglove", PACKAGE.parent / "foxglove", "*"),
         ("launch", REPOSITORY / "launch", "*.py"),
         ("models", REPOSITORY / "models", "*/*"),
+        ("msg", PACKAGE.parent.parent / "diff_planner_msgs" / "msg", "*.msg"),
     ],
 )
 def test_every_file_that_belongs_to_the_package_is_installed(installed, folder, root, pattern):

@@ -1,7 +1,7 @@
 """Package for colcon (ament_python) and for pip; the same files serve both.
 
-`pip install -e` uses the files where they lie.  An installation copies configuration, launch files
-and models to share/diff_planner, where ROS 2 looks for them.
+`pip install -e` uses the files where they lie.  An installation copies configuration, launch files,
+models and message definitions to share/diff_planner, where ROS 2 and the package look for them.
 """
 
 import os
@@ -74,6 +74,8 @@ setup(
         *share("foxglove", HERE / "foxglove", "*"),
         *share("launch", REPOSITORY / "launch", "*.py"),
         *share("models", REPOSITORY / "models", "*/*"),
+        # For installations without diff_planner_msgs, which only colcon builds.
+        *share("msg", HERE.parent / "diff_planner_msgs" / "msg", "*.msg"),
     ],
     entry_points={"console_scripts": ["diff-planner = diff_planner.cli:main"]},
 )
