@@ -15,26 +15,37 @@ def ego_at(stamp_ns):
 def test_nothing_is_due_while_cycles_come():
     dog = Watchdog(0.2, 0.1, start_ns=0)
     for k in range(1, 20):
-        assert dog.overdue(k * S // 10) == []
+        assert list(dog.overdue(k * S // 10)) == []
         dog.cycle(k * S // 10)
 
 
 def test_the_first_fallback_is_due_after_two_periods_and_then_each_period():
     dog = Watchdog(0.2, 0.1, start_ns=0)
-    assert dog.overdue(S // 5 - 1) == []
-    assert dog.overdue(S // 2) == [S // 5, 3 * S // 10, 4 * S // 10, S // 2]
-    assert dog.overdue(S // 2 + 1) == []
+    assert list(dog.overdue(S // 5 - 1)) == []
+    assert list(dog.overdue(S // 2)) == [S // 5, 3 * S // 10, 4 * S // 10, S // 2]
+    assert list(dog.overdue(S // 2 + 1)) == []
     dog.cycle(S)
-    assert dog.overdue(S + S // 5 - 1) == []
+    assert list(dog.overdue(S + S // 5 - 1)) == []
+
+
+def test_a_cycle_while_the_overdue_ones_are_given_puts_off_the_rest():
+    dog = Watchdog(0.2, 0.1, start_ns=0)
+    given_ns = []
+    for moment_ns in dog.overdue(S):
+        given_ns.append(moment_ns)
+        if moment_ns == 4 * S // 10:
+            dog.cycle(moment_ns)
+    assert given_ns == [k * S // 10 for k in (2, 3, 4, 6, 7, 8, 9, 10)]
+    assert list(dog.overdue(S)) == []
 
 
 @given(st.integers(0, 10**18))
 def test_a_gap_of_any_length_gives_a_bounded_list_and_is_then_over(now_ns):
     dog = Watchdog(0.2, 0.1, start_ns=0)
-    moments = dog.overdue(now_ns)
+    moments = list(dog.overdue(now_ns))
     assert len(moments) <= 50
     assert all(moment <= now_ns for moment in moments)
-    assert dog.overdue(now_ns) == []
+    assert list(dog.overdue(now_ns)) == []
 
 
 def test_a_fallback_is_stamped_with_young_odometry():

@@ -101,6 +101,7 @@ class Replay:
         self._last_stamp_ns: int | None = None
         """Newest stamp of the sensors' clock, and the log time at which it was seen."""
         self._last_seen_ns = 0
+        self._odometry_ns: int | None = None
 
     def run(
         self,
@@ -175,26 +176,43 @@ class Replay:
 
     def _feed(self, message: BagMessage, watchdog: Watchdog) -> None:
         now_ns = message.log_time_ns
-        for moment_ns in watchdog.overdue(now_ns - 1):
-            self._take(moment_ns, watchdog)
-            self._overdue(moment_ns)
+        self._watch(now_ns - 1, watchdog)
         self._assembler.add(message.topic, message.message, now_ns)
+        if message.topic == self._config.inputs.odometry.topic:
+            self._note_odometry(now_ns)
         self._take(now_ns, watchdog)
 
+    def _watch(self, now_ns: int, watchdog: Watchdog) -> None:
+        """Let the time up to now pass without a message."""
+        for moment_ns in watchdog.overdue(now_ns):
+            if not self._take(moment_ns, watchdog):
+                self._overdue(moment_ns)
+
     def _drain(self, stop_ns: int, watchdog: Watchdog) -> None:
-        """Run the cycles that still wait for later stamps when the bag ends."""
+        """Run what is still due, and the cycles that still wait for later stamps at the end."""
+        self._watch(stop_ns - 1, watchdog)
         self._take(stop_ns + round(self._config.inputs.sync_wait_s * 1e9), watchdog)
 
-    def _take(self, now_ns: int, watchdog: Watchdog) -> None:
+    def _take(self, now_ns: int, watchdog: Watchdog) -> bool:
+        """Run the cycles that are ready; return whether there were any."""
+        has_run = False
         while True:
             begin = time.perf_counter()
             item = self._assembler.take_one(now_ns)
             decode_ms = (time.perf_counter() - begin) * 1e3
             if item is None:
-                return
+                return has_run
+            has_run = True
             watchdog.cycle(now_ns)
             self._cycle(item, decode_ms)
             self._last_stamp_ns, self._last_seen_ns = item.stamp_ns, now_ns
+
+    def _note_odometry(self, now_ns: int) -> None:
+        """Take a new odometry's stamp for the present of the sensors' clock, anchor or not."""
+        ego = self._assembler.last_ego
+        if ego is not None and ego.stamp_ns != self._odometry_ns:
+            self._odometry_ns = ego.stamp_ns
+            self._last_stamp_ns, self._last_seen_ns = ego.stamp_ns, now_ns
 
     def _cycle(self, item: PlannerInput | MissedCycle, decode_ms: float) -> None:
         if item.faults & FaultBit.CLOCK_JUMP:
@@ -232,11 +250,7 @@ class Replay:
         self._finish(output, None, is_watchdog=True)
 
     def _moment(self, elapsed_stamp_ns: int) -> FallbackMoment:
-        return fallback_moment(
-            self._assembler.last_ego,
-            elapsed_stamp_ns,
-            self._config.fallback.hold_last_s,
-        )
+        return fallback_moment(self._assembler.last_ego, elapsed_stamp_ns)
 
     def _finish(
         self,
@@ -261,7 +275,9 @@ class Replay:
     def _output_frame(self, output: PlannerOutput) -> tuple[str, FloatArray]:
         """Return the frame to publish in and base_link's pose there."""
         wanted = self._config.output_frame
-        if wanted is None or wanted == output.frame_id:
+        # Where the vehicle is, nobody knows: its own frame is all there is to publish in.
+        is_lost = output.frame_id == self._config.inputs.base_frame
+        if wanted is None or is_lost or wanted == output.frame_id:
             return output.frame_id, output.odom_SE3_ego
         wanted_SE3_frame = self._assembler.transforms.lookup(wanted, output.frame_id)
         return wanted, wanted_SE3_frame @ output.odom_SE3_ego

@@ -6,12 +6,15 @@ shows the very behaviour of the vehicle.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diff_planner.types import EgoState, FaultBit
 
 _MAX_PERIODS = 50
 """After a gap this long a replay gives no more plans for it: nobody was driving."""
+MAX_EGO_AGE_S = 0.5
+"""Older odometry says nothing about now, as a plan this old is stale (consumer's contract)."""
 
 
 class Watchdog:
@@ -27,14 +30,18 @@ class Watchdog:
         """Note that a cycle ran."""
         self._due_ns = now_ns + self._watchdog_ns
 
-    def overdue(self, now_ns: int) -> list[int]:
-        """Return the moments (ns, oldest first) up to now at which a fallback was due."""
-        if now_ns < self._due_ns:
-            return []
-        count = (now_ns - self._due_ns) // self._period_ns + 1
-        first = self._due_ns
-        self._due_ns = first + count * self._period_ns
-        return [first + k * self._period_ns for k in range(min(count, _MAX_PERIODS))]
+    def overdue(self, now_ns: int) -> Iterator[int]:
+        """Yield the moments (ns, oldest first) up to now at which a fallback is due.
+
+        Each is judged when it is asked for: a cycle noted while iterating puts off the rest.
+        """
+        for _ in range(_MAX_PERIODS):
+            if now_ns < self._due_ns:
+                return
+            self._due_ns += self._period_ns
+            yield self._due_ns - self._period_ns
+        if now_ns >= self._due_ns:
+            self._due_ns += ((now_ns - self._due_ns) // self._period_ns + 1) * self._period_ns
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class FallbackMoment:
 
 
 def fallback_moment(
-    last_ego: EgoState | None, elapsed_stamp_ns: int, max_age_s: float
+    last_ego: EgoState | None, elapsed_stamp_ns: int, max_age_s: float = MAX_EGO_AGE_S
 ) -> FallbackMoment:
     """Choose the stamp of a fallback plan.
 
