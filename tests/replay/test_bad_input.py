@@ -75,6 +75,12 @@ def test_a_configuration_whose_topics_the_bag_has_not(replay, sample_bag, tmp_pa
     assert "none of the configured topics ['/x', '/y', '/z']" in replay(bag, "--config", config)
 
 
+@pytest.mark.parametrize("window", [["--start", "100"], ["--duration", "0"]])
+def test_a_window_without_a_cycle(replay, sample_bag, window):
+    sentence = replay(sample_bag, *window)
+    assert "no cycle between --start and its end; the bag lasts 1.1 s" in sentence
+
+
 def test_an_unknown_configuration_key(replay, sample_bag, tmp_path):
     (tmp_path / "c.yaml").write_text("inputs: {anchr: lidar}\n")
     sentence = replay(sample_bag, "--config", tmp_path / "c.yaml")
@@ -134,12 +140,16 @@ def test_every_command_has_help_with_an_example(command, capsys):
     assert "--seed" in text
 
 
-def test_a_full_disk_while_writing_leaves_nothing_under_the_final_names(sample_bag, tmp_path):
+@pytest.mark.parametrize("full_at", ["plans.mcap", "report.html"])
+def test_a_full_disk_while_writing_leaves_nothing_under_the_final_names(
+    sample_bag, tmp_path, full_at
+):
     # A limit on the size of files is the full disk that a test can make: the same write fails.
     out = tmp_path / "out" / "plans.mcap"
     command = [sys.executable, "-m", "diff_planner.cli", "replay", str(sample_bag)]
+    page = ["--report", str(out.with_name("report.html"))] if full_at == "report.html" else []
     done = subprocess.run(
-        [*command, "--out", str(out), "--report", str(out.with_name("report.html"))],
+        [*command, "--out", str(out), *page],
         capture_output=True,
         text=True,
         check=False,
@@ -149,7 +159,7 @@ def test_a_full_disk_while_writing_leaves_nothing_under_the_final_names(sample_b
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
     )
     assert done.returncode == 2, done.stderr
-    assert "plans.mcap: cannot be written" in done.stderr
+    assert f"{full_at}: cannot be written" in done.stderr
     assert "MB free" in done.stderr
     assert list(out.parent.iterdir()) == []
 

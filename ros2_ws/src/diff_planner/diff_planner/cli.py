@@ -1,25 +1,31 @@
 """The `diff-planner` command: each sub-command reads its arguments and calls one function.
 
 Exit codes: 0 only when it did what was asked, 1 for a check that failed, 2 for bad usage or
-input.  Progress goes to stderr, results to stdout.
+input, 128 + n when signal n ended it.  Progress goes to stderr, results to stdout.
 """
 
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import logging
+import os
+import shlex
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
 from diff_planner import __version__
-from diff_planner.errors import ConfigError, DiffPlannerError
+from diff_planner.errors import ConfigError, DiffPlannerError, OutputError
 from diff_planner.files import make_folder, whole_file
 
-EXIT_OK, EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_CHECK_FAILED, EXIT_BAD_INPUT = 0, 1, 2
+EXIT_INTERRUPTED, EXIT_NO_READER, EXIT_TERMINATED = 130, 141, 143
 _FORMATTER = argparse.RawDescriptionHelpFormatter
 
 
@@ -42,25 +48,76 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    arguments = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = build_parser().parse_args(words, argparse.Namespace(words=words))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return run(arguments)
+        with _tidy_when_terminated():
+            _check_outputs(arguments)
+            code = run(arguments)
+            sys.stdout.flush()
+            return code
     except DiffPlannerError as error:
-        print(f"diff-planner {arguments.command}: {error}", file=sys.stderr)
+        print(_printable(f"diff-planner {arguments.command}: {error}"), file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print(
-            f"diff-planner {arguments.command}: interrupted, nothing was written",
+            f"diff-planner {arguments.command}: interrupted, no unfinished file is left",
             file=sys.stderr,
         )
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has left, as `head` does; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NO_READER
+
+
+@contextmanager
+def _tidy_when_terminated() -> Iterator[None]:
+    """Let SIGTERM end the command as an exception does, so that unfinished files are removed."""
+
+    def stop(*_: object) -> None:
+        raise SystemExit(EXIT_TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse an output that is an input or another output: one of the two would be lost.
+
+    Raises:
+        OutputError: with the path and what it is.
+    """
+    values = vars(arguments)
+    taken: dict[str, str] = {}
+    if bag := values.get("bag"):
+        files = glob.glob(os.path.join(glob.escape(str(bag)), "*"))
+        taken = {os.path.realpath(path): "the bag to read" for path in [bag, *files]}
+    if config := values.get("config"):
+        taken[os.path.realpath(config)] = "the configuration to read"
+    for name in ("out", "report", "json", "config_out"):
+        if path := values.get(name):
+            real = os.path.realpath(path)
+            if real in taken:
+                raise OutputError(f"{path}: is {taken[real]}; choose another name")
+            taken[real] = "named for two outputs"
+
+
+def _printable(text: str) -> str:
+    """Return a text without control characters: names in a bag must not command the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def _add_common(parser: argparse.ArgumentParser, run: Callable[..., int]) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
-    parser.add_argument("--seed", type=_seed, default=0, help="seed of all noise (default 0)")
+    parser.add_argument(
+        "--seed", type=_seed, help="seed of all noise (default: the configuration's, else 0)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -151,10 +208,12 @@ def _run_demo(arguments: argparse.Namespace) -> int:
 
     out: Path = arguments.out
     bag = out / "sample.mcap"
-    if not bag.exists():
+    if bag.exists():
+        print(f"using the sample bag of an earlier run: {bag}", file=sys.stderr)
+    else:
         print(f"making a sample bag, about 20 s: {bag}", file=sys.stderr)
         make_folder(out)
-        make_sample_bag(bag, seed=arguments.seed)
+        make_sample_bag(bag)
     return _replay(
         arguments,
         bag=bag,
@@ -170,7 +229,7 @@ def _run_doctor(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config) if arguments.config else None
     report = doctor.examine(arguments.bag, config)
-    print(doctor.render(report))
+    print(_printable(doctor.render(report)))
     _write_json(arguments.json, report.to_dict())
     if arguments.config_out and report.config_yaml:
         with whole_file(arguments.config_out) as partial:
@@ -196,7 +255,7 @@ def _run_export(arguments: argparse.Namespace) -> int:
         from diff_planner.inference.export import export_nano
     except ImportError as error:
         raise ConfigError(f"export needs the extra 'train' (torch): {error}") from None
-    card = export_nano(arguments.out, seed=arguments.seed)
+    card = export_nano(arguments.out, seed=arguments.seed or 0)
     print(f"{arguments.out}: {card.name}, {card.training}")
     _write_json(arguments.json, card.model_dump(mode="json"))
     return EXIT_OK
@@ -231,13 +290,13 @@ def _replay(
                 backend=arguments.backend,
                 threads=arguments.threads,
                 seed=arguments.seed,
-                command="diff-planner " + " ".join(sys.argv[1:]),
+                command=shlex.join(["diff-planner", *arguments.words]),
             ),
             on_progress=lambda share: bar.update(100.0 * share - bar.n),
         )
-    print(run.table)
+    print(_printable(run.table))
     for name, path in run.files.items():
-        print(f"{name:<8} {path}")
+        print(_printable(f"{name:<8} {path}"))
     _write_json(arguments.json, run.to_dict())
     return EXIT_OK
 
@@ -247,8 +306,9 @@ _BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}"
 
 def _write_json(path: Path | None, values: object) -> None:
     if path is not None:
+        text = json.dumps(values, indent=2, allow_nan=False) + "\n"
         with whole_file(path) as partial:
-            partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+            partial.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

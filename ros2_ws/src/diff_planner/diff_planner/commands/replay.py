@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +17,7 @@ from diff_planner.data.replay import Replay
 from diff_planner.data.replay_tally import write_timings
 from diff_planner.data.replay_types import ReplaySummary
 from diff_planner.data.rig import suggest_config
-from diff_planner.errors import OutputError
+from diff_planner.errors import MissingInputError, OutputError
 from diff_planner.files import make_folder
 from diff_planner.inference import load_backend
 from diff_planner.planner import Planner
@@ -48,7 +50,8 @@ class ReplayRequest:
     model: str | None = None
     backend: str | None = None
     threads: int | None = None
-    seed: int = 0
+    seed: int | None = None
+    """None: that of the configuration."""
     command: str = "diff-planner replay"
 
 
@@ -62,25 +65,27 @@ class ReplayRun:
     """What was written, by what it is."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        files = {name: str(path) for name, path in self.files.items()}
-        share = self.summary.diffusion_share
-        return {**asdict(self.summary), "diffusion_share": share, "files": files}
+        """Return plain values for JSON; NaN becomes null."""
+        summary = self.summary
+        return {
+            **asdict(summary),
+            "rate_hz": summary.rate_hz if math.isfinite(summary.rate_hz) else None,
+            "diffusion_share": summary.diffusion_share,
+            "files": {name: str(path) for name, path in self.files.items()},
+        }
 
 
 def run_replay(
     request: ReplayRequest, on_progress: Callable[[float], None] | None = None
 ) -> ReplayRun:
-    """Replay a bag; every file appears under its name only when the whole run went well.
+    """Replay a bag; each file appears whole or not at all, the page before the plans.
 
     Raises:
-        DiffPlannerError: the bag, the configuration or the model cannot be used, or a file
-            cannot be written.
+        DiffPlannerError: the bag, the configuration or the model cannot be used, no cycle ran, or
+            a file cannot be written.
     """
-    if request.plans.exists() and not request.overwrite:
+    if os.path.exists(request.plans) and not request.overwrite:
         raise OutputError(f"{request.plans} exists; --overwrite replaces it")
-    if request.plans.resolve() == request.bag.resolve():
-        raise OutputError(f"{request.plans} is the bag to read; choose another name")
     with ExitStack() as stack:
         reader = stack.enter_context(BagReader(request.bag))
         config = _config(request, reader)
@@ -109,12 +114,14 @@ def run_replay(
                 duration_s=request.duration_s,
                 on_progress=on_progress,
             )
-        summary = replace(summary, command=request.command, output=request.plans.name)
+            if not summary.cycles:
+                raise MissingInputError(_no_cycle(reader))
+            summary = replace(summary, command=request.command, output=request.plans.name)
+            if page is not None and request.page is not None:
+                # Inside: where the page fails there are no plans, and the command can be repeated.
+                make_folder(request.page.parent)
+                page.write(request.page, ego_path=replay.ego_path, summary=summary)
         files = _write_beside(request, config, replay, summary)
-        if page is not None and request.page is not None:
-            make_folder(request.page.parent)
-            page.write(request.page, ego_path=replay.ego_path, summary=summary)
-            files["page"] = request.page
     return ReplayRun(summary, summary_table(summary), files)
 
 
@@ -126,10 +133,15 @@ def _config(request: ReplayRequest, reader: BagReader) -> PlannerConfig:
         "path": request.model,
         "backend": request.backend,
         "threads": request.threads,
+        "seed": request.seed,
     }
     model = config.model.model_dump() | {k: v for k, v in asked.items() if v is not None}
-    values = config.model_dump() | {"model": model | {"seed": request.seed}}
-    return parse(PlannerConfig, values, "command line")
+    return parse(PlannerConfig, config.model_dump() | {"model": model}, "command line")
+
+
+def _no_cycle(reader: BagReader) -> str:
+    lasts_s = (reader.end_ns - reader.start_ns) / 1e9
+    return f"{reader.path}: no cycle between --start and its end; the bag lasts {lasts_s:.1f} s"
 
 
 def _expected_cycles(config: PlannerConfig, reader: BagReader, request: ReplayRequest) -> int:
@@ -168,7 +180,8 @@ def _write_beside(
         machine=machine(),
     )
     write_results(results, header, [_result_line(summary)])
-    return {"plans": request.plans, "timing": timing, "results": results}
+    files = {"plans": request.plans, "timing": timing, "results": results}
+    return files if request.page is None else {**files, "page": request.page}
 
 
 def _result_line(summary: ReplaySummary) -> ResultLine:
