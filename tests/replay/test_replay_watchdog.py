@@ -90,6 +90,19 @@ def test_fallback_plans_do_not_depend_on_the_clock_of_the_log(replayed):
     assert {source for _, source, _ in told[1]} == {Source.FALLBACK_STOP}
 
 
+def test_a_plan_is_not_held_into_what_the_lidar_still_sees(replayed, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "diff_planner.safety.collision.is_blocked",
+        lambda poses, sweep, *_: seen.append(sweep) or True,
+    )
+    cycles, _ = replayed(lambda topic, at_s: topic != ODOMETRY or at_s < 0.5)
+    missed = [c.output for c in cycles if c.output.reason.startswith("odometry")]
+    assert missed
+    assert seen
+    assert {output.source for output in missed} == {Source.EMERGENCY_STOP}
+
+
 def test_odometry_that_just_fell_silent_is_believed_though_no_plan_may_be_held(replayed):
     cycles, _ = replayed(
         lambda topic, at_s: topic not in (LIDAR, ODOMETRY) or at_s < 0.6,

@@ -148,6 +148,21 @@ def test_what_the_vehicle_sees_of_itself_is_dropped_from_a_sweep_that_is_moved()
         assert len(one(changes, anchor="front").lidar.points) == count
 
 
+def test_the_newest_sweep_is_there_without_odometry_and_in_base_link():
+    assembler = make_assembler()
+    assert assembler.newest_sweep() is None
+    messages = messages_at(**{ODOMETRY: None})
+    run(assembler, messages)
+    sweep = assembler.newest_sweep()
+    assert sweep.stamp_ns == STAMP_NS
+    np.testing.assert_allclose(sweep.points, POINTS + LIDAR_POSITION)
+    assembler.add(LIDAR, make_cloud(POINTS * np.nan), STAMP_NS)
+    assert assembler.newest_sweep() is None
+    assembler.add(LIDAR, messages[LIDAR], STAMP_NS)
+    assembler.reset()
+    assert assembler.newest_sweep() is None
+
+
 def test_the_anchor_may_be_a_camera_and_the_lidar_may_be_left_out():
     cycle = one(anchor="front", lidar=None)
     assert cycle.lidar is None

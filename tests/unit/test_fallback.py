@@ -217,6 +217,19 @@ def test_a_held_plan_that_runs_into_something_gives_way_to_a_stop():
     assert choose(0.1, lidar=blocked_at(12.0)).source is Source.EMERGENCY_STOP
 
 
+def test_a_blind_vehicle_drives_nothing_milder_than_before():
+    last = last_plan()
+    ego = on_plan(last, 0.1)
+    args = (ego.stamp_ns, ego, last)
+    far = LidarSweep(ego.stamp_ns, blocked_at(60.0).points)
+    old = LidarSweep(ego.stamp_ns - 2 * 10**9, far.points)
+    for before in (Source.HOLD_LAST, Source.FALLBACK_STOP, Source.EMERGENCY_STOP):
+        for blind in (None, old):
+            made = fallback.plan(*args, blind, CONFIG, ego.stamp_ns, before)
+            assert made.source is before
+        assert fallback.plan(*args, far, CONFIG, ego.stamp_ns, before).source is Source.HOLD_LAST
+
+
 def test_an_old_sweep_is_carried_to_the_stamp_before_a_held_plan_is_judged():
     # 37.5 m ahead half a second ago, with 8 m/s: now 33.5 m, and the plan reaches 36 m.
     last = last_plan()

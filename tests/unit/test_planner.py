@@ -206,6 +206,18 @@ def test_a_fallback_at_the_last_plans_own_stamp_holds_it(nano):
     assert held.trajectory.states == pytest.approx(planned.trajectory.states, abs=1e-9)
 
 
+def test_what_blocked_the_way_is_not_forgotten_when_the_lidar_falls_out(nano):
+    planner = Planner(PlannerConfig(), Scripted(nano.card, straight(8.0)))
+    free = make_planner_input()
+    assert planner.plan(free).source is Source.DIFFUSION
+    wall = np.array([[8.0, y, z] for y in np.arange(-6, 6, 0.1) for z in np.arange(0.4, 1.8, 0.2)])
+    blocked = replace(later(free, 1), lidar=make_sweep(np.vstack([free.lidar.points, wall])))
+    assert planner.plan(blocked).source is Source.EMERGENCY_STOP
+    assert planner.plan(replace(later(free, 2), lidar=None)).source is Source.EMERGENCY_STOP
+    assert planner.plan(later(free, 3)).source is Source.DIFFUSION
+    assert planner.plan(replace(later(free, 4), lidar=None)).source is Source.HOLD_LAST
+
+
 def test_stamps_that_go_back_during_a_fault_do_not_stop_its_clock(nano):
     planner = Planner(PlannerConfig(), Scripted(nano.card, straight(8.0)))
     planner.fallback(STAMP_NS + 1000 * 10**9, None, "estimated stamp")

@@ -32,6 +32,8 @@ _POSE = slice(StateIndex.X, StateIndex.YAW + 1)
 _MAX_PATH_OFFSET_M = 1.0
 """Farther than this beside the last path, the vehicle is not on it any more."""
 _MAX_PATH_HEADING_RAD = 0.5
+_SWEEP_MAX_AGE_NS = 1_000_000_000
+"""Carried farther by a constant twist, a sweep shows nothing."""
 _CURVATURE_MIN_SPEED_MPS = 1.0
 """Below this, yaw rate over speed is noise."""
 
@@ -55,6 +57,7 @@ def plan(
     lidar: LidarSweep | None,
     config: PlannerConfig,
     first_fault_ns: int,
+    before: Source | None = None,
 ) -> Trajectory:
     """Choose the mildest of the three that is still right.
 
@@ -62,15 +65,17 @@ def plan(
     the speed it says; then a comfortable stop until the fault has lasted `comfortable_stop_s`; then
     an emergency stop.  Where there is a sweep, a held plan that runs into something gives way to
     the comfortable stop, and that to the emergency stop, which is never refused: nothing milder is
-    left.
+    left.  Without one, nothing milder is driven than before: what was refused then may stand there
+    still.
 
     Args:
         stamp_ns: of the plan to make.
         ego: motion at `stamp_ns`, None when unknown.
         last: the last valid plan, if any since the last reset.
-        lidar: the newest sweep, if any.
+        lidar: the newest sweep, if any; one that is more than a second off counts as none.
         config: everything the planner is told.
         first_fault_ns: stamp of the first of the faulty cycles that led here.
+        before: label of the last plan with known motion in the same fault, if any.
 
     Returns:
         A plan in base_link at `stamp_ns`, labelled HOLD_LAST, FALLBACK_STOP or EMERGENCY_STOP.
@@ -85,13 +90,17 @@ def plan(
             candidates.append(held)
     if (stamp_ns - first_fault_ns) * 1e-9 <= limits.comfortable_stop_s:
         candidates.append(comfortable_stop(stamp_ns, ego, last, vehicle, limits))
-    margin_m = config.safety.collision_margin_m
-    sweep = None if lidar is None else collision.carried(lidar, ego, vehicle, margin_m)
-    for candidate in candidates:
-        poses = candidate.states[:, _POSE]
-        if sweep is None or not collision.is_blocked(poses, sweep, vehicle, config.safety):
-            return candidate
-    return emergency_stop(stamp_ns, ego, vehicle, limits)
+    if lidar is None or abs(ego.stamp_ns - lidar.stamp_ns) > _SWEEP_MAX_AGE_NS:
+        allowed = [c for c in candidates if before is None or c.source >= before]
+    else:
+        sweep = collision.carried(lidar, ego, vehicle, config.safety.collision_margin_m)
+        allowed = [c for c in candidates if not _is_blocked(c, sweep, config)]
+    return allowed[0] if allowed else emergency_stop(stamp_ns, ego, vehicle, limits)
+
+
+def _is_blocked(candidate: Trajectory, sweep: LidarSweep, config: PlannerConfig) -> bool:
+    poses = candidate.states[:, _POSE]
+    return collision.is_blocked(poses, sweep, config.vehicle, config.safety)
 
 
 def carry(last: LastPlan, stamp_ns: int, odom_SE3_ego: FloatArray) -> Array:

@@ -90,6 +90,8 @@ class Planner:
         self._features = FeatureBuilder(backend.card.features, config.vehicle)
         self._last: LastPlan | None = None
         self._fault_since_ns: int | None = None
+        self._last_fallback: Source | None = None
+        """Label of the newest plan of the fault that lasts, of those with known motion."""
         self._plan_id = 0
 
     def plan(self, planner_input: PlannerInput) -> PlannerOutput:
@@ -142,15 +144,13 @@ class Planner:
         since_ns = stamp_ns if self._fault_since_ns is None else self._fault_since_ns
         self._fault_since_ns = min(since_ns, stamp_ns)
         try:
-            trajectory = fallback.plan(
-                stamp_ns, ego, self._last, lidar, self.config, self._fault_since_ns
-            )
-            if not np.isfinite(trajectory.states).all():
-                raise ArithmeticError(f"its {trajectory.source.name} plan is not finite")
+            trajectory = self._safe_plan(stamp_ns, ego, lidar, self._fault_since_ns)
         except Exception as error:  # the last line of defence: nothing may leave without a plan
             logger.exception("the fallback failed")
             reason = f"{reason}; the fallback failed too: {error}"
             trajectory = Trajectory(stamp_ns, Source.EMERGENCY_STOP, _standstill())
+        if ego is not None:  # else it stood for want of knowledge, not for what stands there
+            self._last_fallback = trajectory.source
         self._plan_id += 1
         return PlannerOutput(
             trajectory=trajectory,
@@ -168,7 +168,7 @@ class Planner:
         """Forget the last plan: after a clock jump, with a new bag, with a new episode."""
         logger.info("planner reset: %s", reason)
         self._last = None
-        self._fault_since_ns = None
+        self._fault_since_ns = self._last_fallback = None
 
     def _choose(self, planner_input: PlannerInput, clock: StageClock) -> _Choice:
         _require_sensors(planner_input)
@@ -210,7 +210,7 @@ class Planner:
         trajectory = Trajectory(planner_input.stamp_ns, Source.DIFFUSION, choice.states)
         ego = planner_input.ego
         self._last = LastPlan(planner_input.stamp_ns, ego.odom_SE3_ego, trajectory, ego.frame_id)
-        self._fault_since_ns = None
+        self._fault_since_ns = self._last_fallback = None
         self._plan_id += 1
         missing = [h.reason or h.name for h in planner_input.health if h.fault]
         return PlannerOutput(
@@ -237,6 +237,17 @@ class Planner:
             lidar=planner_input.lidar,
             health=planner_input.health,
         )
+
+    def _safe_plan(
+        self, stamp_ns: int, ego: EgoState | None, lidar: LidarSweep | None, since_ns: int
+    ) -> Trajectory:
+        """Return the fallback's plan, of finite numbers."""
+        trajectory = fallback.plan(
+            stamp_ns, ego, self._last, lidar, self.config, since_ns, self._last_fallback
+        )
+        if not np.isfinite(trajectory.states).all():
+            raise ArithmeticError(f"its {trajectory.source.name} plan is not finite")
+        return trajectory
 
     def _forget_another_frame(self, ego: EgoState) -> None:
         """Forget a plan whose place was told in another frame: it cannot be carried to this one."""

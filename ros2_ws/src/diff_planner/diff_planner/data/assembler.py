@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_planner.config import InputsConfig, StreamConfig, VehicleConfig
+from diff_planner.config import InputsConfig, VehicleConfig
 from diff_planner.data import decode
 from diff_planner.data.calibration import StaticTransforms, camera_calibration, info_values
 from diff_planner.data.decode import Odometry
@@ -28,8 +28,19 @@ from diff_planner.data.input_health import (
     sentence,
     union,
 )
+from diff_planner.data.input_streams import (
+    ACCELERATION,
+    COMMAND,
+    LATCHED,
+    LIDAR,
+    ODOMETRY,
+    OPTIONAL,
+    ROUTE,
+    configured_streams,
+    names_by_topic,
+)
 from diff_planner.data.synchronizer import Counts, Match, Sample, Synchronizer
-from diff_planner.errors import ConfigError, InputError, NonFiniteInputError
+from diff_planner.errors import InputError, NonFiniteInputError
 from diff_planner.geometry import Array, inverse_se3
 from diff_planner.safety.collision import is_own
 from diff_planner.types import (
@@ -44,10 +55,6 @@ from diff_planner.types import (
     Route,
 )
 
-_LIDAR, _ODOMETRY, _ACCELERATION = "lidar", "odometry", "acceleration"
-_COMMAND, _ROUTE = "nav_command", "route"
-_LATCHED = (_COMMAND, _ROUTE)
-_OPTIONAL = (_ACCELERATION, *_LATCHED)
 _SELF_MARGIN_M = 0.15
 """Around the vehicle's box, as the collision rule has it by default."""
 
@@ -82,8 +89,8 @@ class InputAssembler:
         """
         self._inputs = inputs
         self._vehicle = vehicle
-        self._streams = _streams(inputs)
-        self._names = _names_by_topic(inputs, self._streams)
+        self._streams = configured_streams(inputs)
+        self._names = names_by_topic(inputs, self._streams)
         self.topics: tuple[str, ...] = (
             *self._names,
             *sorted({camera.info for camera in inputs.cameras.values()}),
@@ -107,6 +114,7 @@ class InputAssembler:
         """By input: why its newest message did not even become a sample."""
         self._transform_fault = ""
         """What was wrong with the last static transform that could not be used."""
+        self._newest_cloud: Sample | None = None
         self._history = EgoHistory()
 
     @property
@@ -114,6 +122,20 @@ class InputAssembler:
         """Motion at the newest valid odometry's stamp, None before the first."""
         newest = self._history.newest
         return None if newest is None else self._history.ego_at(newest, newest.stamp_ns)
+
+    def newest_sweep(self) -> LidarSweep | None:
+        """Return the LiDAR sweep that came last, to judge a fallback plan by.
+
+        In base_link at its own stamp.  None where there is none that can be used; the health of
+        the cycles says why.
+        """
+        if self._newest_cloud is None:
+            return None
+        with suppress(InputError, Unusable):
+            return LidarSweep(
+                self._newest_cloud.stamp_ns, *self._points(self._newest_cloud.payload)
+            )
+        return None
 
     def add(self, topic: str, message: Any, now_ns: int) -> None:  # noqa: ANN401
         """Take a message; never raises on what is in it.
@@ -128,7 +150,7 @@ class InputAssembler:
         name = self._names.get(topic)
         if name is None:
             self._infos[topic] = message
-        elif name in _LATCHED:
+        elif name in LATCHED:
             self._counts[name].received += 1
             self._latched[name] = message
         else:
@@ -154,12 +176,13 @@ class InputAssembler:
         """Forget all messages but the calibration: infos and static transforms stay."""
         self._synchronizer.reset()
         self._history.clear()
+        self._newest_cloud = None
         self._latched.clear()
         self._rejected.clear()
 
     @property
     def _matched(self) -> list[str]:
-        return [name for name in self._streams if name not in _LATCHED]
+        return [name for name in self._streams if name not in LATCHED]
 
     def _add_transforms(self, message: Any) -> None:  # noqa: ANN401
         try:
@@ -171,7 +194,7 @@ class InputAssembler:
         """Hand a message to the synchronizer; odometry decoded, for the history needs all of it."""
         try:
             stamp_ns = guarded("a message with a header", lambda: decode.stamp_ns(message))
-            payload = self._odometry(message) if name == _ODOMETRY else message
+            payload = self._odometry(message) if name == ODOMETRY else message
         except InputError as error:
             counts = self._counts[name]
             counts.received += 1
@@ -179,6 +202,8 @@ class InputAssembler:
             self._rejected[name] = Unusable(fault_of(error), sentence(name, error))
             return
         self._rejected.pop(name, None)
+        if name == LIDAR:
+            self._newest_cloud = Sample(stamp_ns, message)
         self._synchronizer.push(name, stamp_ns, payload, now_ns)
 
     def _odometry(self, message: Any) -> Odometry:  # noqa: ANN401
@@ -191,24 +216,24 @@ class InputAssembler:
         """Decode what was matched; each input on its own."""
         health = HealthLog(self._streams, self._counts, self._stamps(match), match.stamp_ns)
         jumped = FaultBit.CLOCK_JUMP if match.is_after_jump else FaultBit.NONE
-        measured = health.take_optional(_ACCELERATION, lambda: self._acceleration(match))
-        motion_now = health.take(_ODOMETRY, lambda: self._ego(match, measured))
+        measured = health.take_optional(ACCELERATION, lambda: self._acceleration(match))
+        motion_now = health.take(ODOMETRY, lambda: self._ego(match, measured))
         if motion_now is None:
             for name in self._streams:
-                health.note_presence(name, is_needed=name not in _OPTIONAL)
+                health.note_presence(name, is_needed=name not in OPTIONAL)
             found = health.entries()
             faults = jumped | union(found)
-            return MissedCycle(match.stamp_ns, faults, health.reason(_ODOMETRY), found)
+            return MissedCycle(match.stamp_ns, faults, health.reason(ODOMETRY), found)
         odometry, ego = motion_now
         taken = {
             name: health.take(name, functools.partial(self._camera, name, match))
             for name in self._inputs.cameras
         }
         lidar = None
-        if _LIDAR in self._streams:
-            lidar = health.take(_LIDAR, lambda: self._lidar(match, odometry))
-        command = health.take_optional(_COMMAND, lambda: self._command(match))
-        route = health.take_optional(_ROUTE, lambda: self._route(ego))
+        if LIDAR in self._streams:
+            lidar = health.take(LIDAR, lambda: self._lidar(match, odometry))
+        command = health.take_optional(COMMAND, lambda: self._command(match))
+        route = health.take_optional(ROUTE, lambda: self._route(ego))
         found = health.entries()
         return PlannerInput(
             stamp_ns=match.stamp_ns,
@@ -254,12 +279,12 @@ class InputAssembler:
 
     def _ego(self, match: Match, measured: tuple[float, float] | None) -> tuple[Odometry, EgoState]:
         """Return the odometry nearest to the anchor, and the motion carried to its stamp."""
-        odometry = self._sample(_ODOMETRY, match).payload
+        odometry = self._sample(ODOMETRY, match).payload
         assert isinstance(odometry, Odometry)  # _add_sample puts nothing else in
         return odometry, self._history.ego_at(odometry, match.stamp_ns, measured)
 
     def _acceleration(self, match: Match) -> tuple[float, float] | None:
-        sample = match.samples.get(_ACCELERATION)
+        sample = match.samples.get(ACCELERATION)
         if sample is None:
             return None
         return guarded(
@@ -321,14 +346,8 @@ class InputAssembler:
             raise Unusable(FaultBit.TF, f"{name}: {error}{why}") from None
 
     def _lidar(self, match: Match, odometry: Odometry) -> LidarSweep:
-        sample = self._sample(_LIDAR, match)
-        message: Any = sample.payload
-        points, dropped = guarded("sensor_msgs/PointCloud2", lambda: decode.decode_points(message))
-        if not len(points):
-            if dropped:
-                raise NonFiniteInputError(f"all {dropped} points are NaN or infinite")
-            raise InputError("the sweep has 0 points")
-        points = _moved(self._lookup(_LIDAR, message.header.frame_id), points)
+        sample = self._sample(LIDAR, match)
+        points, dropped = self._points(sample.payload)
         if sample.stamp_ns != match.stamp_ns:
             # What the vehicle sees of itself moves with it: carried, it would stand in its way.
             points = points[~is_own(points, self._vehicle, _SELF_MARGIN_M)]
@@ -338,8 +357,17 @@ class InputAssembler:
             points = _moved(inverse_se3(at_anchor) @ at_sweep, points)
         return LidarSweep(match.stamp_ns, points, dropped)
 
+    def _points(self, message: Any) -> tuple[NDArray[np.float32], int]:  # noqa: ANN401
+        """Return the points [N, 3] of a cloud in base_link at its stamp, and how many it lost."""
+        points, dropped = guarded("sensor_msgs/PointCloud2", lambda: decode.decode_points(message))
+        if not len(points):
+            if dropped:
+                raise NonFiniteInputError(f"all {dropped} points are NaN or infinite")
+            raise InputError("the sweep has 0 points")
+        return _moved(self._lookup(LIDAR, message.header.frame_id), points), dropped
+
     def _command(self, match: Match) -> NavCommand | None:
-        message = self._latched.get(_COMMAND)
+        message = self._latched.get(COMMAND)
         if message is None:
             return None
         return guarded(
@@ -348,7 +376,7 @@ class InputAssembler:
         )
 
     def _route(self, ego: EgoState) -> Route | None:
-        message = self._latched.get(_ROUTE)
+        message = self._latched.get(ROUTE)
         if message is None:
             return None
         frame_id = guarded("diff_planner_msgs/Route", lambda: message.header.frame_id)
@@ -365,28 +393,3 @@ def _moved(dst_SE3_src: Array, points: NDArray[np.float32]) -> NDArray[np.float3
     """Return points [N, 3] in another frame, in their own precision."""
     matrix = dst_SE3_src.astype(np.float32)
     return points @ matrix[:3, :3].T + matrix[:3, 3]
-
-
-def _streams(inputs: InputsConfig) -> dict[str, StreamConfig]:
-    """Return topic and tolerance of every configured input by name."""
-    streams = {
-        name: StreamConfig(topic=camera.image, tolerance_s=camera.tolerance_s)
-        for name, camera in inputs.cameras.items()
-    }
-    others = {
-        _LIDAR: inputs.lidar,
-        _ODOMETRY: inputs.odometry,
-        _ACCELERATION: inputs.acceleration,
-        _COMMAND: inputs.nav_command,
-        _ROUTE: inputs.route,
-    }
-    return streams | {name: stream for name, stream in others.items() if stream is not None}
-
-
-def _names_by_topic(inputs: InputsConfig, streams: dict[str, StreamConfig]) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for name, stream in streams.items():
-        if stream.topic in names or stream.topic == inputs.tf_static:
-            raise ConfigError(f"topic {stream.topic} is configured for two inputs")
-        names[stream.topic] = name
-    return names

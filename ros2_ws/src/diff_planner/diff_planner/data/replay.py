@@ -228,6 +228,7 @@ class Replay:
                 moment.ego,
                 item.reason,
                 faults=item.faults | moment.faults,
+                lidar=self._assembler.newest_sweep(),
                 health=item.health,
             )
             planner_input = None
@@ -246,6 +247,7 @@ class Replay:
             f"no cycle for {self._config.watchdog_s:g} s: anchor "
             f"'{self._config.inputs.anchor}' is silent",
             faults=FaultBit.INPUT_MISSING | moment.faults,
+            lidar=self._assembler.newest_sweep(),
         )
         self._finish(output, None, is_watchdog=True)
 
