@@ -185,6 +185,16 @@ def test_a_full_disk_at_the_last_step_leaves_nothing_behind(tmp_path, monkeypatc
     assert_nothing_is_left(tmp_path)
 
 
+def test_a_signal_while_the_bag_is_opened_leaves_nothing_behind(tmp_path, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(McapWriter, "__init__", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "plan.mcap")
+    assert_nothing_is_left(tmp_path)
+
+
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(BagError, match=r"plan.mcap: cannot be written \(No such file"):
         write(tmp_path / "nope" / "plan.mcap")

@@ -90,6 +90,9 @@ class BagWriter:
         except OSError as error:
             self._discard()
             raise self._failed(error) from error
+        except BaseException:  # a signal may come here too, and then nobody calls __exit__
+            self._discard()
+            raise
         return self
 
     def __exit__(
