@@ -278,6 +278,24 @@ def test_a_fallback_without_known_motion_is_a_standstill_in_the_base_frame(nano)
     assert output.trajectory.stamp_ns == 5
 
 
+@pytest.mark.parametrize("overtake", ["fallback", "reset"])
+def test_a_plan_that_was_overtaken_while_the_backend_hung_is_not_kept(nano, overtake):
+    class Hanging(Scripted):
+        def run(self, inputs, noise):
+            # What another thread does while this one waits for the backend.
+            if overtake == "reset":
+                planner.reset("clock jump")
+            else:
+                planner.fallback(STAMP_NS + 30 * PERIOD_NS, make_ego(), "hangs")
+            return super().run(inputs, noise)
+
+    planner = Planner(PlannerConfig(), Hanging(nano.card, straight(8.0)))
+    first = make_planner_input()
+    assert planner.plan(first).source is Source.DIFFUSION
+    planner.backend = Scripted(nano.card, BackendError("gone"))
+    assert planner.plan(later(first, 1)).source is Source.FALLBACK_STOP
+
+
 def test_plan_ids_rise_by_one_with_each_plan_whoever_made_it(nano):
     planner = Planner(PlannerConfig(), nano)
     ids = [

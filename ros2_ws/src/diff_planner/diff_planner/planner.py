@@ -6,6 +6,7 @@ planning logic of their own.  It is also the only place where an exception becom
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -92,7 +93,9 @@ class Planner:
         self._fault_since_ns: int | None = None
         self._last_fallback: Source | None = None
         """Label of the newest plan of the fault that lasts, of those with known motion."""
-        self._plan_id = 0
+        self._plan_ids = itertools.count(1)
+        self._overtaken = 0
+        """Rises with each fallback and reset: a plan that began before is no longer the newest."""
 
     def plan(self, planner_input: PlannerInput) -> PlannerOutput:
         """Run one cycle; never raises on bad input or a failing backend.
@@ -101,9 +104,12 @@ class Planner:
             planner_input: what the synchronizer matched for one anchor stamp.
 
         Returns:
-            A plan labelled DIFFUSION, or what `fallback` gives with the reason.
+            A plan labelled DIFFUSION, or what `fallback` gives with the reason.  When another
+            thread asked for a fallback or a reset meanwhile (the backend hung), the plan comes too
+            late: it is returned and not kept as the last one.
         """
         clock = StageClock()
+        began = self._overtaken
         try:
             choice = self._choose(planner_input, clock)
         except Exception as error:
@@ -115,6 +121,8 @@ class Planner:
             output = self._fall_back(planner_input, choice.faults, choice.reason)
             clock.mark("fallback")
             return replace(output, candidates=choice.candidates, timing_ms=clock.total())
+        if began == self._overtaken:
+            self._keep(planner_input, choice.states)
         return replace(self._accept(planner_input, choice), timing_ms=clock.total())
 
     def fallback(
@@ -138,6 +146,7 @@ class Planner:
             lidar: the newest sweep, if there is one, to judge a held plan by.
             health: what the synchronizer found of each input.
         """
+        self._overtaken += 1
         if ego is not None:
             self._forget_another_frame(ego)
         # An estimated stamp may lie after those that follow; time must not run out backwards.
@@ -151,12 +160,11 @@ class Planner:
             trajectory = Trajectory(stamp_ns, Source.EMERGENCY_STOP, _standstill())
         if ego is not None:  # else it stood for want of knowledge, not for what stands there
             self._last_fallback = trajectory.source
-        self._plan_id += 1
         return PlannerOutput(
             trajectory=trajectory,
             odom_SE3_ego=np.eye(4) if ego is None else ego.odom_SE3_ego,
             frame_id=self.config.inputs.base_frame if ego is None else ego.frame_id,
-            plan_id=self._plan_id,
+            plan_id=next(self._plan_ids),
             state=PlannerState.FALLBACK,
             faults=faults,
             reason=reason,
@@ -167,6 +175,10 @@ class Planner:
     def reset(self, reason: str) -> None:
         """Forget the last plan: after a clock jump, with a new bag, with a new episode."""
         logger.info("planner reset: %s", reason)
+        self._overtaken += 1
+        self._forget()
+
+    def _forget(self) -> None:
         self._last = None
         self._fault_since_ns = self._last_fallback = None
 
@@ -205,19 +217,23 @@ class Planner:
         tried = bits[order[: self.config.selection.max_tries]]
         return _Choice(candidates, None, _fault_of(tried), _why_none(tried))
 
+    def _keep(self, planner_input: PlannerInput, states: NDArray[np.float64]) -> None:
+        """Take a plan for the last valid one; a fault that lasted is over."""
+        stamp_ns, ego = planner_input.stamp_ns, planner_input.ego
+        trajectory = Trajectory(stamp_ns, Source.DIFFUSION, states)
+        self._last = LastPlan(stamp_ns, ego.odom_SE3_ego, trajectory, ego.frame_id)
+        self._fault_since_ns = self._last_fallback = None
+
     def _accept(self, planner_input: PlannerInput, choice: _Choice) -> PlannerOutput:
         assert choice.states is not None
         trajectory = Trajectory(planner_input.stamp_ns, Source.DIFFUSION, choice.states)
         ego = planner_input.ego
-        self._last = LastPlan(planner_input.stamp_ns, ego.odom_SE3_ego, trajectory, ego.frame_id)
-        self._fault_since_ns = self._last_fallback = None
-        self._plan_id += 1
         missing = [h.reason or h.name for h in planner_input.health if h.fault]
         return PlannerOutput(
             trajectory=trajectory,
             odom_SE3_ego=ego.odom_SE3_ego,
             frame_id=ego.frame_id,
-            plan_id=self._plan_id,
+            plan_id=next(self._plan_ids),
             state=PlannerState.DEGRADED if planner_input.faults else PlannerState.NOMINAL,
             faults=planner_input.faults,
             reason="; ".join(missing),
@@ -252,7 +268,8 @@ class Planner:
     def _forget_another_frame(self, ego: EgoState) -> None:
         """Forget a plan whose place was told in another frame: it cannot be carried to this one."""
         if self._last is not None and ego.frame_id != self._last.frame_id:
-            self.reset(f"odometry frame changed from {self._last.frame_id} to {ego.frame_id}")
+            logger.info("odometry frame changed: %s to %s", self._last.frame_id, ego.frame_id)
+            self._forget()
 
     def _last_states(self, planner_input: PlannerInput) -> FloatArray | None:
         """Return the last plan's states [N, 7] from now on, in base_link at the new stamp."""
