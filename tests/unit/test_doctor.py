@@ -91,6 +91,19 @@ def test_no_camera_with_camera_info_is_a_problem(triple, tmp_path):
     assert not report.can_drive
 
 
+def test_without_lidar_no_plan_is_the_networks_so_it_is_a_problem(triple, tmp_path):
+    del triple[LIDAR]
+    report = examine(triple, tmp_path)
+    assert said(report, Level.PROBLEM, "No LiDAR: the collision rule has nothing to judge by")
+    assert not report.can_drive
+
+
+def test_without_any_camera_no_plan_is_the_networks_so_it_is_a_problem(tmp_path):
+    report = examine(make_rig(duration_s=1.5, yaws_deg={}), tmp_path)
+    assert said(report, Level.PROBLEM, "No camera: the network is blind")
+    assert not report.can_drive
+
+
 def test_acceleration_of_another_frame_is_said_to_be_derived(rig, tmp_path):
     change(
         rig,

@@ -1,6 +1,7 @@
 """Whether a bag can drive the planner, in sentences; each check is a function of its own file.
 
-doctor_streams.py   topics, rates, stamps, synchronization, clocks
+doctor_streams.py   topics, rates, stamps, synchronization
+doctor_clocks.py    clocks
 doctor_sensors.py   calibration, frames
 doctor_data.py      pictures, points, odometry
 doctor_report.py    findings, verdict, text
@@ -34,7 +35,9 @@ _CHECKS = (
 
 
 def examine(path: Path, config: PlannerConfig | None = None) -> DoctorReport:
-    """Examine a bag in one pass; memory grows by a few numbers a message.
+    """Examine a bag: its first seconds for a configuration, then all of it.
+
+    Memory grows by a few numbers a message.
 
     Args:
         path: bag folder or file.

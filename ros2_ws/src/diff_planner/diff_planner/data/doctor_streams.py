@@ -50,6 +50,13 @@ def check_topics(case: Case) -> Iterator[Finding]:
     for stream in absent:
         level = Level.PROBLEM if stream.is_needed else Level.WARNING
         yield Finding("Topics", level, _absent(case, stream))
+    # Planner.plan refuses such a cycle, however complete it is.
+    if case.inputs.lidar is None:
+        text = "No LiDAR: the collision rule has nothing to judge by, so every cycle falls back."
+        yield Finding("Topics", Level.PROBLEM, text)
+    if not case.inputs.cameras:
+        text = "No camera: the network is blind, so every cycle falls back."
+        yield Finding("Topics", Level.PROBLEM, text)
     if case.inputs.acceleration is None:
         yield Finding("Topics", Level.OK, _no_acceleration(case))
     if case.inputs.nav_command is None and case.inputs.route is None:

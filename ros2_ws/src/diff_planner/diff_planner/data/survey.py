@@ -1,4 +1,4 @@
-"""What a bag holds, measured in one pass: stamps, log times, frames, a first and a last message.
+"""What a bag holds, measured as it is read: stamps, log times, frames, a first and a last message.
 
 Apart from rig.py and doctor.py because both read the same measurements: one to propose a
 configuration, the other to judge the bag.  Memory: a few numbers a message, two messages a topic.
