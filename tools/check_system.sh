@@ -26,7 +26,7 @@ print(sys.executable if sys.version_info[:2] in ((3, 11), (3, 12)) else "")' 2> 
 done
 
 if [ -z "$python" ]; then
-    complain "Python 3.11 or 3.12 is needed: apt install python3 (Debian 12, Ubuntu 24.04 or newer)."
+    complain "Python 3.11 or 3.12 is needed: apt install python3 (on Debian 12 or Ubuntu 24.04)."
 else
     version=$("$python" -c 'import sys; print(f"python{sys.version_info[0]}.{sys.version_info[1]}")')
     "$python" -c 'import ensurepip, venv' 2> /dev/null \

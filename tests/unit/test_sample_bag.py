@@ -284,6 +284,11 @@ def test_the_default_configuration_finds_complete_inputs_for_every_sweep(bag):
         assert inputs.camera.std() > 20
 
 
+def test_a_negative_seed_is_refused(tmp_path):
+    with pytest.raises(InputError, match="expected a seed of 0 or more, got -1"):
+        make_sample_bag(tmp_path / "x.mcap", seed=-1)
+
+
 @pytest.mark.parametrize("duration_s", [0.0, 60.0])
 def test_a_duration_that_the_road_is_not_made_for_is_refused(tmp_path, duration_s):
     with pytest.raises(InputError, match=r"expected a duration of 0\.1 to 12 s"):

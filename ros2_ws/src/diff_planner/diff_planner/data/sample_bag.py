@@ -86,11 +86,13 @@ def make_sample_bag(path: str | Path, seed: int = 0, duration_s: float = 5.0) ->
         duration_s: length of the drive, at most 12 s: then the road is straight again.
 
     Raises:
-        InputError: the duration is not between 0.1 s and 12 s.
+        InputError: the duration is not between 0.1 s and 12 s, or the seed is negative.
         BagError: the path is taken or cannot be written.
     """
     if not _PERIOD_S <= duration_s <= 12.0:
         raise InputError(f"sample bag: expected a duration of 0.1 to 12 s, got {duration_s}")
+    if seed < 0:
+        raise InputError(f"sample bag: expected a seed of 0 or more, got {seed}")
     drive = Drive(duration_s)
     rng = np.random.default_rng(seed)
     world = build_world(rng, drive.road)

@@ -21,13 +21,10 @@ from diff_planner.report.summary_table import (
     reject_rows,
     stage_rows,
     summary_rows,
-    summary_table,
 )
 from diff_planner.report.timeline import Timeline
 from diff_planner.report.wording import REJECT_WORDS, SOURCE_WORDS
 from diff_planner.types import FloatArray
-
-__all__ = ["ReplayPage", "summary_table"]
 
 _SCRIPTS = ["plots.js", "bev.js", "cameras.js", "replay.js"]
 
