@@ -246,9 +246,34 @@ def test_plans_carry_the_stamp_asked_for():
     assert choose(0.8, fault_age_s=0.5).stamp_ns == STAMP_NS + 8 * 10**8
 
 
+def test_a_stop_enters_a_bend_of_the_path_no_faster_than_the_lateral_limit_allows():
+    # A plan that slows down for a bend of 7 m radius, 12 m ahead.
+    speed = np.maximum(9.0 - 3.0 * TIMES_S, 4.5)
+    way = np.concatenate([[0.0], np.cumsum(0.05 * (speed[1:] + speed[:-1]))])
+    bend = np.where(way > 12.0, 1.0 / 7.0, 0.0)
+    yaw = np.concatenate([[0.0], np.cumsum(np.diff(way) * 0.5 * (bend[1:] + bend[:-1]))])
+    states = integrate(speed[None], yaw[None], bend[None])[0]
+    last = last_plan(trajectory=Trajectory(STAMP_NS, Source.DIFFUSION, states))
+    ego = on_plan(last, 0.0)
+    stop = fallback.comfortable_stop(STAMP_NS, ego, last, VEHICLE, LIMITS)
+    lateral = stop.states[:, SPEED] ** 2 * np.abs(stop.states[:, StateIndex.CURVATURE])
+    assert lateral.max() <= CONFIG.safety.max_lateral_acceleration_mps2 + 0.05
+    loose = fallback.comfortable_stop(
+        STAMP_NS, ego, last, VEHICLE, LIMITS, max_lateral_acceleration_mps2=50.0
+    )
+    assert stop.states[-1, StateIndex.X] <= loose.states[-1, StateIndex.X]
+
+
+def test_a_stop_from_high_speed_is_as_long_as_the_brakes_need():
+    ego = make_ego(vx_mps=40.0)
+    stop = fallback.emergency_stop(STAMP_NS, ego, VEHICLE, LIMITS)
+    assert stop.states[-1, SPEED] == 0.0
+    assert len(stop.states) == 52
+
+
 @settings(max_examples=60, deadline=None)
 @given(
-    speed=st.floats(-1.0, 31.0),
+    speed=st.floats(-1.0, 45.0),
     rate=st.floats(-1.5, 1.5),
     plan_speed=st.floats(0.0, 20.0),
     curvature=st.floats(-0.15, 0.15),
@@ -268,10 +293,10 @@ def test_every_stop_slows_down_all_the_way_to_a_standstill(
     ):
         states = stop.states
         assert np.isfinite(states).all()
-        assert len(states) == round(horizon * 10) + 1
+        assert len(states) >= round(horizon * 10) + 1
         assert np.diff(states[:, SPEED]).max() <= 0.0
         assert states[-1, SPEED] == 0.0
         assert not states[0, :3].any()
         assert states[:, StateIndex.ACCELERATION].min() >= -VEHICLE.max_deceleration_mps2 - 1e-9
-        # At 31 m/s round the tightest bend the arc of a step is that much off its trapezium.
-        assert_consistent(states, slack_m=0.06)
+        # At 45 m/s round the tightest bend the arc of a step is that much off its trapezium.
+        assert_consistent(states, slack_m=0.2)

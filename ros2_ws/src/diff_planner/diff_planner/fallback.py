@@ -6,12 +6,13 @@ is to stand: all states zero, which a controller tracks by braking.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_planner.config import FallbackConfig, PlannerConfig, VehicleConfig
+from diff_planner.config import FallbackConfig, PlannerConfig, SafetyConfig, VehicleConfig
 from diff_planner.geometry import arc_lengths, se2_between, transform_poses
 from diff_planner.motion import covered_m, integrate
 from diff_planner.safety import collision
@@ -89,7 +90,12 @@ def plan(
         if not starts_elsewhere(held.states[None], ego, config.safety).any():
             candidates.append(held)
     if (stamp_ns - first_fault_ns) * 1e-9 <= limits.comfortable_stop_s:
-        candidates.append(comfortable_stop(stamp_ns, ego, last, vehicle, limits))
+        lateral = config.safety.max_lateral_acceleration_mps2
+        candidates.append(
+            comfortable_stop(
+                stamp_ns, ego, last, vehicle, limits, max_lateral_acceleration_mps2=lateral
+            )
+        )
     if lidar is None or abs(ego.stamp_ns - lidar.stamp_ns) > _SWEEP_MAX_AGE_NS:
         allowed = [c for c in candidates if before is None or c.source >= before]
     else:
@@ -155,21 +161,25 @@ def comfortable_stop(
     last: LastPlan | None,
     vehicle: VehicleConfig,
     config: FallbackConfig,
+    *,
+    max_lateral_acceleration_mps2: float = SafetyConfig().max_lateral_acceleration_mps2,
 ) -> Trajectory:
     """Brake to a standstill along the last plan's path, or with the present curvature.
 
     The deceleration is the vehicle's comfortable one, and more where that would not end in a
-    standstill within the horizon: a plan that ends in motion is no stop.
+    standstill within the horizon (a plan that ends in motion is no stop), or would enter a bend
+    of the path faster than `max_lateral_acceleration_mps2` allows.
     """
     path = None if last is None else _path_ahead(last, ego)
     if path is None:
         path = (np.zeros(1), np.zeros(1), np.array([_present_curvature(ego, vehicle)]))
     # A point less, so that the last one stands.
-    needed = max(ego.speed_mps, 0.0) / (config.horizon_s - PLAN_DT_S)
-    deceleration = min(
-        max(vehicle.comfortable_deceleration_mps2, needed), vehicle.max_deceleration_mps2
-    )
-    speed = _braking(ego.speed_mps, deceleration, _points(config))
+    horizon = max(ego.speed_mps, 0.0) / (config.horizon_s - PLAN_DT_S)
+    bend = _bend_deceleration(ego.speed_mps, path[0], path[2], max_lateral_acceleration_mps2)
+    needed = max(vehicle.comfortable_deceleration_mps2, horizon, bend)
+    deceleration = min(needed, vehicle.max_deceleration_mps2)
+    points = _points_to_stand(ego.speed_mps, vehicle, config)
+    speed = _braking(ego.speed_mps, deceleration, points)
     return Trajectory(stamp_ns, Source.FALLBACK_STOP, _drive(speed, *path))
 
 
@@ -180,7 +190,8 @@ def emergency_stop(
     if ego is None:
         states = np.zeros((_points(config), len(StateIndex)))
         return Trajectory(stamp_ns, Source.EMERGENCY_STOP, states)
-    speed = _braking(ego.speed_mps, vehicle.max_deceleration_mps2, _points(config))
+    points = _points_to_stand(ego.speed_mps, vehicle, config)
+    speed = _braking(ego.speed_mps, vehicle.max_deceleration_mps2, points)
     curvature = np.array([_present_curvature(ego, vehicle)])
     states = _drive(speed, np.zeros(1), np.zeros(1), curvature)
     return Trajectory(stamp_ns, Source.EMERGENCY_STOP, states)
@@ -188,6 +199,26 @@ def emergency_stop(
 
 def _points(config: FallbackConfig) -> int:
     return round(config.horizon_s / PLAN_DT_S) + 1
+
+
+def _points_to_stand(speed_mps: float, vehicle: VehicleConfig, config: FallbackConfig) -> int:
+    """Return the points of a stop: the horizon's, and more where braking hard takes longer."""
+    return max(
+        _points(config), math.ceil(speed_mps / vehicle.max_deceleration_mps2 / PLAN_DT_S) + 2
+    )
+
+
+def _bend_deceleration(
+    speed_mps: float, length: Array, curvature: Array, limit_mps2: float
+) -> float:
+    """Return the deceleration that keeps v^2 |curvature| within the limit all along a path.
+
+    With v^2 = v0^2 - 2 a s, each place s ahead asks for a >= (v0^2 - limit / |curvature|) / 2 s.
+    """
+    ahead = length > 0.0
+    allowed = limit_mps2 / np.maximum(np.abs(curvature[ahead]), 1e-9)
+    asked = (speed_mps**2 - allowed) / (2.0 * length[ahead])
+    return max(float(asked.max(initial=0.0)), 0.0)
 
 
 def _age_s(last: LastPlan, stamp_ns: int) -> float:

@@ -21,9 +21,9 @@ _STRIDE = round(NETWORK_DT_S / PLAN_DT_S)
 def rank(proposals: Proposals, ego: EgoState, last_states: FloatArray | None) -> NDArray[np.int64]:
     """Order the proposals, preferred first.
 
-    Higher score first; a NaN score last.  Exactly equal scores (an untrained network) are
-    ordered by mean distance to what the vehicle is doing: the last plan where there is one, else
-    present speed and yaw rate held; then by index.
+    Higher score first; a score that is not finite last.  Exactly equal scores (an untrained
+    network) are ordered by mean distance to what the vehicle is doing: the last plan where there
+    is one, else present speed and yaw rate held; then by index.
 
     Args:
         proposals: [M, 8, 3] poses and [M] scores.
@@ -40,7 +40,7 @@ def rank(proposals: Proposals, ego: EgoState, last_states: FloatArray | None) ->
     offset[~is_known] = 0.0
     distance = np.where(is_known, np.hypot(offset[..., 0], offset[..., 1]).mean(axis=1), np.inf)
     scores = proposals.scores.astype(np.float64)
-    is_scored = ~np.isnan(scores)
+    is_scored = np.isfinite(scores)
     descending = np.where(is_scored, -scores, np.inf)
     # The last key is the first criterion; lexsort is stable, so the index decides at the end.
     return np.lexsort((distance, descending, ~is_scored)).astype(np.int64)
