@@ -13,9 +13,11 @@ import pytest
 
 import diff_planner
 from diff_planner.cli import main
+from diff_planner.data.bag_reader import BagReader
 from diff_planner.data.bag_writer import BagWriter
 from diff_planner.data.typestore import make_message
 from diff_planner.report.results import read_results
+from tampering import rewrite
 
 
 def strict_json(path):
@@ -51,6 +53,24 @@ def test_a_single_cycle_has_no_rate_which_is_null_in_json(sample_bag, tmp_path):
     assert main([*command, "--json", str(tmp_path / "p.json")]) == 0
     figures = strict_json(tmp_path / "p.json")
     assert (figures["cycles"], figures["rate_hz"]) == (1, None)
+
+
+def test_reasons_that_differ_in_a_measured_number_alone_are_counted_together(sample_bag, tmp_path):
+    with BagReader(sample_bag) as reader:
+        middle_ns = (reader.start_ns + reader.end_ns) // 2
+
+    def silenced(topic, message, log_time_ns):
+        is_left = topic == "/sensing/camera/left/image_rect/compressed"
+        return [] if is_left and log_time_ns > middle_ns else [(topic, message, log_time_ns)]
+
+    bag = rewrite(sample_bag, tmp_path / "bag.mcap", silenced)
+    (tmp_path / "c.yaml").write_text("{}\n")
+    command = ["replay", str(bag), "--out", str(tmp_path / "p.mcap"), "--json"]
+    assert main([*command, str(tmp_path / "p.json"), "--config", str(tmp_path / "c.yaml")]) == 0
+    reasons = strict_json(tmp_path / "p.json")["reasons"]
+    ((reason, count),) = reasons.items()
+    assert count >= 3
+    assert "/sensing/camera/left/image_rect/compressed is # s old, allowed # s" in reason
 
 
 def test_the_command_in_the_results_can_be_typed_again(sample_bag, tmp_path):

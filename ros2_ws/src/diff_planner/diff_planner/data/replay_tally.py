@@ -6,6 +6,7 @@ A few numbers a cycle are kept, never the cycle itself: memory stays small on a 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ from diff_planner.data.replay_types import ReplayCycle, ReplaySummary
 from diff_planner.files import whole_file
 from diff_planner.planner import Planner
 from diff_planner.types import FloatArray, PlannerOutput, RejectBit, Source
+
+_MEASURED = re.compile(r"(?<![\w./-])-?(?:\d+\.\d+|\d{7,})(?![\w/])")
+"""Numbers that differ from cycle to cycle; counts and names with digits are left as they are."""
 
 
 class Tally:
@@ -53,7 +57,7 @@ class Tally:
         output = cycle.output
         self._sources[output.source.name] += 1
         if output.reason:
-            self._reasons[output.reason] += 1
+            self._reasons[_MEASURED.sub("#", output.reason)] += 1
         self._count_rejects(output)
         if is_watchdog:
             self._watchdog += 1

@@ -52,7 +52,7 @@ class ReplaySummary:
     rejected_without_diffusion: Mapping[str, int]
     """As `rejected`, over those cycles alone: it explains why they fell back."""
     reasons: Mapping[str, int]
-    """By the text of `PlannerOutput.reason`; plans of the network give none."""
+    """By the text of `PlannerOutput.reason`, measured numbers as #; most plans give none."""
     rate_hz: float
     """Cycles per second of bag time."""
     stage_ms: Mapping[str, tuple[float, float, float]]

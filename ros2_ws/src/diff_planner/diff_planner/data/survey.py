@@ -30,7 +30,6 @@ ACCELERATIONS = (
 )
 NAV_COMMAND = "diff_planner_msgs/msg/NavCommand"
 ROUTE = "diff_planner_msgs/msg/Route"
-TRANSFORMS = "tf2_msgs/msg/TFMessage"
 IMAGES = (IMAGE, COMPRESSED_IMAGE)
 MEASURED = (*IMAGES, CAMERA_INFO, POINT_CLOUD, ODOMETRY, *ACCELERATIONS, NAV_COMMAND, ROUTE)
 """Types whose messages are read; of others only the count is known."""

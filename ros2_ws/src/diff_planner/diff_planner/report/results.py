@@ -102,7 +102,6 @@ class ResultHeader(ConfigModel):
     schema_name: Literal["diff_planner.results"] = SCHEMA
     version: Literal[1] = VERSION
     command: str = Field(min_length=1, description="The command line.")
-    created: str = Field("", description="ISO 8601; left out of comparisons.")
     config: dict[str, Any] = Field(description="The whole configuration, defaults included.")
     commit: str = Field(description="Of the checkout, or 'unknown'.")
     model: ModelIdentity | None = None

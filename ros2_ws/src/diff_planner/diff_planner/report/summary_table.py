@@ -79,7 +79,7 @@ def summary_table(summary: ReplaySummary) -> str:
             for bit, every, fell in rejects
         ]
     if summary.reasons:
-        lines += ["", "why a plan was not the network's, or suffered"]
+        lines += ["", "why a plan was not the network's, or suffered (#: a number that differs)"]
         lines += [f"{count:>6} x {reason}" for reason, count in _most(summary)]
     lines += [f"note: {note}" for note in summary.notes]
     if not summary.is_trained:
