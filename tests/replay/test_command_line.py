@@ -80,6 +80,16 @@ def test_the_command_in_the_results_can_be_typed_again(sample_bag, tmp_path):
     assert command == f"diff-planner replay {sample_bag} --out '{out}' --duration 0.3"
 
 
+def test_a_bag_folder_may_be_given_from_inside(sample_bag, tmp_path, monkeypatch, capsys):
+    (tmp_path / "drive").mkdir()
+    shutil.copy(sample_bag, tmp_path / "drive")
+    monkeypatch.chdir(tmp_path / "drive")
+    assert main(["replay", ".", "--out", "../plans.mcap", "--duration", "0.3"]) == 0
+    assert read_results(tmp_path / "plans.results.jsonl").lines[0].name == "drive"
+    assert main(["doctor", "."]) == 0
+    assert "\ndrive: 1.1 s" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("option", ["--report", "--json"])
 def test_an_output_never_takes_the_place_of_an_input_or_another_output(
     sample_bag, tmp_path, capsys, option

@@ -121,6 +121,12 @@ def _add_common(parser: argparse.ArgumentParser, run: Callable[..., int]) -> Non
     parser.set_defaults(run=run)
 
 
+def _bag(text: str) -> Path:
+    """Return a path with a name, which "." has not: results and pages are named after the bag."""
+    path = Path(text)
+    return path if path.name not in ("", "..") else path.resolve()
+
+
 def _seed(text: str) -> int:
     value = int(text)
     if not 0 <= value < 2**63:
@@ -163,7 +169,7 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         epilog="example:\n  diff-planner doctor bags/drive.mcap --config-out drive.yaml",
         formatter_class=_FORMATTER,
     )
-    parser.add_argument("bag", type=Path, help="bag folder, .mcap or .db3")
+    parser.add_argument("bag", type=_bag, help="bag folder, .mcap or .db3")
     parser.add_argument("--config", type=Path, help="judge against this configuration")
     parser.add_argument("--config-out", type=Path, help="write the configuration to use")
     _add_common(parser, _run_doctor)
@@ -178,8 +184,10 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         epilog="example:\n  diff-planner replay drive.mcap --out plans.mcap --report report.html",
         formatter_class=_FORMATTER,
     )
-    parser.add_argument("bag", type=Path, help="bag folder, .mcap or .db3")
-    parser.add_argument("--out", type=Path, required=True, help="bag to write, OUT.mcap")
+    parser.add_argument("bag", type=_bag, help="bag folder, .mcap or .db3")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="bag to write: OUT.mcap, or a folder"
+    )
     parser.add_argument("--report", type=Path, help="page to write, REPORT.html")
     parser.add_argument("--config", type=Path, help="planner configuration (YAML)")
     parser.add_argument("--start", type=_seconds, default=0.0, help="seconds to skip")
