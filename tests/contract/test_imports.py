@@ -23,7 +23,7 @@ LAYERS = (
     {"", "types", "errors", "geometry", "files"},
     {"resources", "camera_geometry"},
     {"config"},
-    {"panorama", "noise", "motion"},
+    {"panorama", "noise", "motion", "scene"},
     {"features", "safety", "metrics", "selection", "refine"},
     {"fallback"},
     {"model"},
