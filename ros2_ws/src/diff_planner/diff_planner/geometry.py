@@ -124,6 +124,33 @@ def arc_lengths(points: Array) -> Array:
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
+def project_on_polyline(points: Array, polyline: Array) -> tuple[Array, Array]:
+    """Return where the nearest point of a polyline lies for each point, and how far aside.
+
+    Args:
+        points: [N, 2].
+        polyline: [P, >=2], P >= 2; steps without length are allowed.
+
+    Returns:
+        The arc length [N] of the nearest point (0 to the polyline's length) and the distance [N] to
+        it, positive where the point is left of the nearest segment.
+    """
+    start, step = polyline[:-1, :2], np.diff(polyline[:, :2], axis=0)
+    length = np.hypot(step[:, 0], step[:, 1])
+    along = start[None] - points[:, None]
+    squared = length * length
+    share = -(along * step).sum(axis=-1) / np.where(squared > 0.0, squared, 1.0)
+    share = np.clip(share, 0.0, 1.0)
+    aside = along + share[..., None] * step
+    distance = np.hypot(aside[..., 0], aside[..., 1])
+    nearest = np.argmin(distance, axis=1)
+    row = np.arange(len(points))
+    s = arc_lengths(polyline)[nearest] + share[row, nearest] * length[nearest]
+    to_point = -aside[row, nearest]
+    left = step[nearest, 0] * to_point[:, 1] - step[nearest, 1] * to_point[:, 0]
+    return s, np.where(left < 0.0, -1.0, 1.0) * distance[row, nearest]
+
+
 def box_corners(x_m: float, y_m: float, yaw_rad: float, length_m: float, width_m: float) -> Array:
     """Return the corners [4, 2] of a centred box.
 
