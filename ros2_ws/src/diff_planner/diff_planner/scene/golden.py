@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from diff_planner.scene.schema import (
     SceneEgo,
 )
 
+T = TypeVar("T")
 _CLASSES = {
     "VEHICLE": AgentClass.VEHICLE,
     "PEDESTRIAN": AgentClass.PEDESTRIAN,
@@ -163,7 +164,7 @@ def _agent(values: Mapping[str, Any]) -> Agent:
     )
 
 
-def _known(table: Mapping[str, Any], name: str, what: str) -> Any:
+def _known(table: Mapping[str, T], name: str, what: str) -> T:
     if name not in table:
         raise SceneError(f"{what}: expected one of {sorted(table)}, got {name!r}")
     return table[name]

@@ -154,7 +154,7 @@ def require_unique_tokens(path: Path, scenes: Iterable[Scene]) -> None:
         seen.add(scene.token)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return nested dicts and lists with numpy arrays at their leaves."""
     if isinstance(value, VehicleConfig):
         return value.model_dump()
@@ -175,7 +175,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _map_arrays(value: Any, change: Callable[[str, NDArray[Any]], object], way: str = "") -> Any:
+def _map_arrays(
+    value: object, change: Callable[[str, NDArray[Any]], object], way: str = ""
+) -> object:
     """Return `value` with each array changed; `way` is where it lies."""
     if isinstance(value, dict):
         return {k: _map_arrays(v, change, f"{way}/{k}" if way else k) for k, v in value.items()}
@@ -184,7 +186,7 @@ def _map_arrays(value: Any, change: Callable[[str, NDArray[Any]], object], way: 
     return change(way, value) if isinstance(value, np.ndarray) else value
 
 
-def _fill_arrays(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+def _fill_arrays(value: object, arrays: Mapping[str, NDArray[Any]]) -> object:
     """Put the arrays back where the document names them."""
     if isinstance(value, dict):
         if value.keys() == {"array"}:

@@ -53,7 +53,7 @@ class LaneGraph:
         """
         samples = _thinned(path)
         driven_m = float(arc_lengths(samples)[-1])
-        chains = [
+        chains: list[tuple[int, ...]] = [
             (lane,) for lane, line in enumerate(self.lanes) if self._starts_on(line, samples[0])
         ]
         if not chains:
@@ -116,7 +116,7 @@ def _yaw(line: Array) -> Array:
 def _without_doubles(line: Array) -> Array:
     """Drop points that repeat the one before."""
     keep = np.concatenate([[True], np.hypot(*np.diff(line[:, :2], axis=0).T) > 1e-3])
-    return line[keep]
+    return np.asarray(line[keep], dtype=np.float64)
 
 
 def _thinned(path: Array) -> Array:

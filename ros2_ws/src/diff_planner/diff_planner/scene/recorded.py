@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,7 @@ class _Recording:
         kinds, types = arrays["map_kind"].tolist(), arrays["map_type"].tolist()
         if len(offset) != len(kinds) + 1 or len(types) != len(kinds) or offset[-1] != len(xy):
             raise SceneError("map_offset: expected an offset per feature and the end")
-        shapes = [xy[a:b] for a, b in zip(offset[:-1], offset[1:], strict=True)]
+        shapes = [xy[start:end] for start, end in pairwise(offset)]
         features = list(zip(kinds, types, shapes, strict=True))
         self.graph = LaneGraph(
             [s for kind, name, s in features if kind == "polyline" and name.startswith("LANE")]
