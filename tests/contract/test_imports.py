@@ -24,7 +24,7 @@ LAYERS = (
     {"resources", "camera_geometry"},
     {"config"},
     {"panorama", "noise", "motion", "scene"},
-    {"features", "safety", "metrics", "selection", "refine"},
+    {"features", "safety", "metrics", "policies", "selection", "refine"},
     {"fallback"},
     {"model"},
     {"inference"},

@@ -108,6 +108,17 @@ def transform_poses(pose: ArrayLike, poses: Array) -> Array:
     return out
 
 
+def poses_seen_from(pose: ArrayLike, poses: Array) -> Array:
+    """Return planar poses [..., 3] in the frame that stands at `pose`: undoes `transform_poses`."""
+    x, y, yaw = np.asarray(pose, dtype=np.float64)
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    # Differences first: world coordinates may be millions of metres.
+    dx, dy = poses[..., 0] - x, poses[..., 1] - y
+    return np.stack(
+        [cos * dx + sin * dy, -sin * dx + cos * dy, wrap_angle(poses[..., 2] - yaw)], axis=-1
+    )
+
+
 def constant_twist(speed_mps: float, yaw_rate_radps: float, times_s: Array) -> Array:
     """Return the poses [N, 3] reached from the origin at constant speed and yaw rate."""
     yaw = yaw_rate_radps * times_s
