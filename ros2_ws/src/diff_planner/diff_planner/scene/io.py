@@ -199,21 +199,28 @@ def _scene(values: object) -> Scene:
     name = f"scene {values.get('token')!r}" if isinstance(values, dict) else "scene"
     row = _row(Scene, values, name)
     if "ego" in row:
-        row["ego"] = SceneEgo(**_row(SceneEgo, row["ego"], f"{name}: ego"))
+        row["ego"] = _made(SceneEgo, _row(SceneEgo, row["ego"], f"{name}: ego"), name)
     if "vehicle" in row:
         try:
             row["vehicle"] = VehicleConfig.model_validate(row["vehicle"])
         except ValidationError as error:
             first = error.errors()[0]
             raise SceneError(f"{name}: vehicle.{first['loc'][0]}: {first['msg']}") from None
-    row["agents"] = tuple(_agent(v, name) for v in row.get("agents", []))
-    row["map_polygons"] = tuple(_polygon(v, name) for v in row.get("map_polygons", []))
+    row["agents"] = tuple(_agent(v, name) for v in _list(row, "agents", name))
+    row["map_polygons"] = tuple(_polygon(v, name) for v in _list(row, "map_polygons", name))
     row["red_lights"] = tuple(
         _made(RedLight, _row(RedLight, v, f"{name}: red light"), name)
-        for v in row.get("red_lights", [])
+        for v in _list(row, "red_lights", name)
     )
-    row["route_lane_ids"] = frozenset(row.get("route_lane_ids", []))
+    row["route_lane_ids"] = frozenset(_list(row, "route_lane_ids", name))
     return _made(Scene, row, name)
+
+
+def _list(row: dict[str, Any], key: str, name: str) -> list[Any]:
+    values = row.get(key, [])
+    if not isinstance(values, list):
+        raise SceneError(f"{name}: {key}: expected a list, got {_brief(values)}")
+    return values
 
 
 def _agent(values: object, scene: str) -> Agent:

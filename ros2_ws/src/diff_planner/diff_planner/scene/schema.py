@@ -9,6 +9,7 @@ evaluated".
 from __future__ import annotations
 
 import enum
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -70,6 +71,18 @@ def _checked(name: str, values: Array, shape: tuple[int | None, ...]) -> None:
         raise SceneError(f"{name}: expected finite numbers, got {values[tuple(first)]} at {first}")
 
 
+def _checked_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise SceneError(f"{name}: expected a number, got {value!r}")
+    if not np.isfinite(value):
+        raise SceneError(f"{name}: expected finite numbers, got {value}")
+
+
+def _checked_name(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise SceneError(f"{name}: expected a name, got {value!r}")
+
+
 def _checked_ring(name: str, ring: Array) -> None:
     _checked(name, ring, (None, 2))
     if len(ring) < 3:
@@ -106,7 +119,7 @@ class SceneEgo:
     def __post_init__(self) -> None:
         """Check that every number is finite."""
         for name in self.__dataclass_fields__:
-            _checked(f"ego.{name}", np.asarray(getattr(self, name), dtype=np.float64), ())
+            _checked_number(f"ego.{name}", getattr(self, name))
 
     @property
     def pose(self) -> Array:
@@ -129,15 +142,20 @@ class Agent:
 
     def __post_init__(self) -> None:
         """Check shapes and numbers."""
+        _checked_name("agent id", self.id)
         name = f"agent {self.id!r}"
         _checked(f"{name}: states", self.states, (None, 5))
+        if len(self.states) == 0:
+            raise SceneError(f"{name}: states: expected at least the one at t = 0, got none")
         if self.valid.dtype != np.bool_ or self.valid.shape != (len(self.states),):
             raise SceneError(
                 f"{name}: valid: expected {len(self.states)} booleans, "
                 f"got {self.valid.dtype} {self.valid.shape}"
             )
         size = (self.length_m, self.width_m)
-        if not (np.isfinite(size).all() and min(size) > 0.0):
+        for side in size:
+            _checked_number(f"{name}: size", side)
+        if min(size) <= 0.0:
             raise SceneError(f"{name}: expected a length and a width above 0, got {size}")
 
 
@@ -152,6 +170,7 @@ class MapPolygon:
 
     def __post_init__(self) -> None:
         """Check the ring."""
+        _checked_name("map polygon id", self.id)
         _checked_ring(f"map polygon {self.id!r}", self.ring)
 
 
@@ -168,9 +187,12 @@ class RedLight:
 
     def __post_init__(self) -> None:
         """Check the ring and the times."""
+        _checked_name("red light id", self.id)
         _checked_ring(f"red light {self.id!r}", self.ring)
         times = (self.t_on_s, self.t_off_s)
-        if not (np.isfinite(times).all() and times[0] <= times[1]):
+        for time_s in times:
+            _checked_number(f"red light {self.id!r}: time", time_s)
+        if times[0] > times[1]:
             raise SceneError(f"red light {self.id!r}: expected t_on_s <= t_off_s, got {times}")
 
 
@@ -210,8 +232,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         """Check shapes, numbers and names."""
-        if not self.token:
-            raise SceneError("scene: expected a token, got an empty one")
+        _checked_name("scene token", self.token)
         try:
             self._check()
         except SceneError as error:
@@ -233,7 +254,7 @@ class Scene:
         if self.past_motion is not None:
             rows = 0 if self.past is None else len(self.past)
             _checked("past_motion", self.past_motion, (rows, len(PAST_MOTION)))
-        _checked("time_s", np.asarray(self.time_s, dtype=np.float64), ())
+        _checked_number("time_s", self.time_s)
         ids = [agent.id for agent in self.agents]
         if len(ids) != len(set(ids)):
             doubled = sorted({name for name in ids if ids.count(name) > 1})
