@@ -9,6 +9,7 @@ evaluated".
 from __future__ import annotations
 
 import enum
+import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ def _checked(name: str, values: Array, shape: tuple[int | None, ...]) -> None:
 def _checked_number(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise SceneError(f"{name}: expected a number, got {value!r}")
-    if not np.isfinite(value):
+    if not math.isfinite(value):
         raise SceneError(f"{name}: expected finite numbers, got {value}")
 
 
