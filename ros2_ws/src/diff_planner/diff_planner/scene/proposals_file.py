@@ -1,4 +1,4 @@
-"""Proposals for scenes in a file: npz with `proposals` [S, K, 8, 3] (ego frame) and `tokens` [S]."""
+"""A file of proposals for scenes: npz, `proposals` [S, K, 8, 3] in ego frame and `tokens` [S]."""
 
 from __future__ import annotations
 
