@@ -5,7 +5,7 @@ Not evaluated never counts as passed: the numbers are NaN then, so that no sum c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,8 @@ class SubScores:
         return SubScores(self.values[index], self.reason)
 
 
-def why_missing(parts: Sequence[tuple[str, SubScores]]) -> str:
+def why_missing(parts: Mapping[str, SubScores]) -> str:
     """Return the reasons of the named parts that were not evaluated, or an empty string."""
-    return "; ".join(f"{name}: {part.reason}" for name, part in parts if not part.is_evaluated)
+    return "; ".join(
+        f"{name}: {part.reason}" for name, part in parts.items() if not part.is_evaluated
+    )
