@@ -87,8 +87,19 @@ def score_history_comfort(ego: EgoTrack, scene: Scene, quirks: Quirks) -> Comfor
     if reason:
         missing = SubScores.missing(len(ego), reason)
         return ComfortScores(missing, np.zeros((len(ego), len(COMFORT_TERMS)), dtype=np.bool_))
-    past = np.broadcast_to(_past_states(scene), (len(ego), len(_PAST_TIMES_S), len(SimIndex)))
-    states = np.concatenate([past, ego.states], axis=1)
+    past = np.broadcast_to(
+        _past_states(scene, quirks), (len(ego), len(_PAST_TIMES_S), len(SimIndex))
+    )
+    return _judge_v2(np.concatenate([past, ego.states], axis=1), ego, quirks)
+
+
+def comfort_terms(ego: EgoTrack, quirks: Quirks) -> Mask:
+    """Return the terms [K, 6] of the simulated states alone, with the filters of EPDMS."""
+    return _judge_v2(ego.states, ego, quirks).terms
+
+
+def _judge_v2(states: Array, ego: EgoTrack, quirks: Quirks) -> ComfortScores:
+    """Judge states [K, T, 11] by the filters of EPDMS."""
     centre_x, centre_y = _centre_acceleration(states, ego.vehicle.rear_axle_to_center_m, quirks)
     magnitude = np.hypot(states[..., SimIndex.AX], states[..., SimIndex.AY])
     return _judge(
@@ -186,7 +197,7 @@ def _missing_past(scene: Scene) -> str:
     return ""
 
 
-def _past_states(scene: Scene) -> Array:
+def _past_states(scene: Scene, quirks: Quirks) -> Array:
     """Return the past [14, 11], interpolated; poses as heading only, in the ego's frame."""
     if scene.past is None or scene.past_times_s is None or scene.past_motion is None:
         raise AssertionError("asked only where there is a past")
@@ -203,6 +214,8 @@ def _past_states(scene: Scene) -> Array:
         (SimIndex.AY, "ay_mps2"),
         (SimIndex.YAW_RATE, "yaw_rate_radps"),
     ):
+        if column is SimIndex.YAW_RATE and quirks.is_past_yaw_rate_dropped:
+            continue
         motion = scene.past_motion[:, PAST_MOTION.index(name)]
         states[:, column] = np.interp(_PAST_TIMES_S, times, motion)
     return states

@@ -18,6 +18,7 @@ from diff_planner.errors import InputError
 from diff_planner.metrics.boxes import Boxes, separation
 from diff_planner.metrics.comfort import (
     PreviousPlan,
+    comfort_terms,
     score_extended_comfort,
     score_history_comfort,
 )
@@ -131,7 +132,7 @@ def score_epdms(
         human_filtered=filtered,
         human_zeros=zeros,
         dropped_agents=dropped,
-        detail=driven.detail(collision, ttc, comfort.terms),
+        detail=driven.detail(collision, ttc, comfort_terms(ego, quirks)),
     )
 
 

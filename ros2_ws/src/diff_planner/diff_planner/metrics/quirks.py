@@ -1,7 +1,7 @@
-"""Two places where NAVSIM's published code differs from what its papers describe.
+"""Places where NAVSIM's published code differs from what its papers describe.
 
-Scores that are to be compared with published ones need both; they are switches so that their
-effect can be measured.  A third oddity, an arccos without clipping that lets rounding decide
+Scores that are to be compared with published ones need them all; they are switches so that their
+effect can be measured.  Another oddity, an arccos without clipping that lets rounding decide
 whether a car straight ahead counts, is not reproduced.
 """
 
@@ -21,6 +21,9 @@ class Quirks:
     is_centre_acceleration_inverted: bool = True
     """EPDMS comfort takes the acceleration at the vehicle's centre as a_x + r (w^2 + dw/dt), a_y.
     False: as rigid-body kinematics gives it, a_x - r w^2 and a_y + r dw/dt."""
+    is_past_yaw_rate_dropped: bool = True
+    """EPDMS history comfort takes the past's yaw rate as 0, because nuPlan's interpolation of ego
+    states does not carry it.  False: the recorded yaw rate."""
 
 
 PUBLISHED = Quirks()

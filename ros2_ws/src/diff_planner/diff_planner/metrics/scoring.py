@@ -41,7 +41,7 @@ class ScoreDetail:
     """Step at which time to collision is first too short, -1 for none."""
     areas: EgoAreas
     comfort_terms: NDArray[np.bool_]
-    """[K, 6] columns of `COMFORT_TERMS`."""
+    """[K, 6] columns of `COMFORT_TERMS`, of the simulated states alone."""
 
 
 @dataclass(frozen=True)
