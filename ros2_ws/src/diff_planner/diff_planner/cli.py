@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_replay(commands)
     _add_export(commands)
+    _add_evaluate(commands)
     return parser
 
 
@@ -75,6 +76,13 @@ def _seconds(text: str) -> float:
     value = float(text)
     if not 0.0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text}")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected 0 or more, got {value}")
     return value
 
 
@@ -146,6 +154,41 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_common(parser, _run_export)
 
 
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="score policies on scenes and show them side by side",
+        description="Scores each policy on each scene and writes OUT/NAME.results.jsonl for each "
+        "and one page, OUT/report.html.  Of several proposals for a scene the first counts as the "
+        "policy's choice.",
+        epilog="example:\n  diff-planner evaluate scenes.json --policy idm --policy plans.npz "
+        "--metric pdms --out out/evaluation",
+        formatter_class=_FORMATTER,
+    )
+    parser.add_argument("scenes", type=Path, help="scenes: JSON, npz, or a folder of them")
+    parser.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="NAME|FILE",
+        help="constant_velocity, human, idm, or PROPOSALS.npz; may come several times, the first "
+        "is what the others are compared with",
+    )
+    parser.add_argument("--metric", choices=["pdms", "epdms"], default="pdms", help="default pdms")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="results.jsonl of an earlier run to show beside these; may come several times",
+    )
+    parser.add_argument(
+        "--pictures", type=_count, default=6, help="worst scenes to draw (default 6)"
+    )
+    _add_common(parser, _run_evaluate)
+
+
 def _run_demo(arguments: argparse.Namespace) -> int:
     from diff_planner.data.sample_bag import make_sample_bag
 
@@ -199,6 +242,31 @@ def _run_export(arguments: argparse.Namespace) -> int:
     card = export_nano(arguments.out, seed=arguments.seed)
     print(f"{arguments.out}: {card.name}, {card.training}")
     _write_json(arguments.json, card.model_dump(mode="json"))
+    return EXIT_OK
+
+
+def _run_evaluate(arguments: argparse.Namespace) -> int:
+    from diff_planner.commands.evaluate import EvaluateRequest, evaluate
+
+    often = 0.1 if sys.stderr.isatty() else 10.0
+    with tqdm(total=100, desc="evaluate", leave=False, bar_format=_BAR, mininterval=often) as bar:
+        found = evaluate(
+            EvaluateRequest(
+                scenes=arguments.scenes,
+                policies=tuple(arguments.policy),
+                metric=arguments.metric,
+                out=arguments.out,
+                compare=tuple(arguments.compare),
+                pictures=arguments.pictures,
+                seed=arguments.seed,
+                command="diff-planner " + " ".join(sys.argv[1:]),
+            ),
+            on_progress=lambda share: bar.update(100.0 * share - bar.n),
+        )
+    print(found.table())
+    for name, path in found.files.items():
+        print(f"{name:<20} {path}")
+    _write_json(arguments.json, found.to_dict())
     return EXIT_OK
 
 

@@ -35,6 +35,10 @@ class Run:
             return Metric.missing("this run did not see the scene")
         return line.metrics.get(key, Metric.missing("this run did not measure it"))
 
+    def measures(self, key: str) -> bool:
+        """Tell whether any scene of the run says anything of a metric."""
+        return any(key in line.metrics for line in self.results.lines)
+
     @property
     def scenes(self) -> tuple[str, ...]:
         """The names of its scenes, in the order of the file."""
@@ -71,7 +75,7 @@ class Difference:
 
 def figure(run: Run, words: MetricWords, seed: int = 0) -> Figure:
     """Return the mean of a metric over a run's scenes, in the unit of the page."""
-    found = [line.metrics.get(words.key, Metric()) for line in run.results.lines]
+    found = [run.metric(name, words.key) for name in run.scenes]
     values = np.array([m.value for m in found if m.value is not None]) * words.scale
     absent = [m for m in found if m.value is None]
     if absent:
@@ -95,8 +99,8 @@ def difference(run: Run, baseline: Run, words: MetricWords, seed: int = 0) -> Di
     return Difference(float(gaps.mean()), mean_interval(gaps, seed=seed), len(gaps))
 
 
-def worst_scenes(runs: list[Run], key: str, limit: int) -> list[str]:
-    """Return at most `limit` scenes: the worst of each run, then the second worst, and so on.
+def worst_scenes(runs: list[Run], key: str) -> list[str]:
+    """Return scenes: the worst of each run, then the second worst of each, and so on.
 
     Scenes without the metric are never among them.
     """
@@ -109,7 +113,7 @@ def worst_scenes(runs: list[Run], key: str, limit: int) -> list[str]:
         for names in ranked:
             if rank < len(names) and names[rank] not in order:
                 order.append(names[rank])
-    return order[:limit]
+    return order
 
 
 def checked_runs(runs: list[Run]) -> list[Run]:

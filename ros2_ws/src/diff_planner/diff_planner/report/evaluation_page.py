@@ -30,13 +30,14 @@ Cell = dict[str, Any]
 class EvaluationPage:
     """Writes the page of runs that were scored."""
 
-    def __init__(self, runs: list[Run], *, key: str, title: str) -> None:
+    def __init__(self, runs: list[Run], *, key: str, title: str, seed: int = 0) -> None:
         """Prepare.
 
         Args:
             runs: the first is what the others are compared with.
             key: the metric of the headline: "pdms" or "epdms".
             title: of the page.
+            seed: of the intervals.
 
         Raises:
             ResultsError: no runs, a run without scenes, or two runs of one name.
@@ -44,6 +45,7 @@ class EvaluationPage:
         self._runs = checked_runs(runs)
         self._key = key
         self._title = title
+        self._seed = seed
         self._catalogue = in_order(
             {m for run in runs for line in run.results.lines for m in line.metrics} | {key}
         )
@@ -85,7 +87,7 @@ class EvaluationPage:
                 "name": name,
                 "group": group.name.lower(),
                 "rows": [
-                    {"words": w, "cells": [_cell(figure(run, w)) for run in self._runs]}
+                    {"words": w, "cells": [self._table_cell(run, w) for run in self._runs]}
                     for w in self._catalogue
                     if w.group is group
                 ],
@@ -104,19 +106,25 @@ class EvaluationPage:
             "scene_rows": [self._scene_row(name) for name in self._scenes[:_TABLE_LIMIT]],
             "left_out": max(0, len(self._scenes) - _TABLE_LIMIT),
             "gaps": self._gaps(),
+            "mismatch": self._mismatch(),
         }
+
+    def _table_cell(self, run: Run, words: MetricWords) -> Cell:
+        if not run.measures(words.key):
+            return {"text": "-", "interval": "", "reason": "", "note": ""}
+        return _cell(figure(run, words, self._seed))
 
     def _total_row(self, words: MetricWords) -> dict[str, Any]:
         rows = []
         for run in self._runs:
-            found = figure(run, words)
+            found = figure(run, words, self._seed)
             rows.append({"run": run.name, "cell": _cell(found), "whisker": _whisker(found)})
             if run is not self._runs[0]:
                 rows[-1]["difference"] = self._difference(run, words)
         return {"words": words, "rows": rows}
 
     def _difference(self, run: Run, words: MetricWords) -> Cell | None:
-        found = difference(run, self._runs[0], words)
+        found = difference(run, self._runs[0], words, self._seed)
         if found is None:
             return None
         return {
@@ -184,11 +192,23 @@ class EvaluationPage:
             "values": values,
         }
 
+    def _mismatch(self) -> str:
+        """Return why the runs may not be comparable, or an empty string."""
+        if len({frozenset(run.scenes) for run in self._runs}) > 1:
+            counts = ", ".join(f"{run.name} {len(run.scenes)}" for run in self._runs)
+            return f"The runs were not scored on the same scenes ({counts} scenes)."
+        files = {run.results.header.config.get("scenes_sha256") for run in self._runs}
+        if len(files) > 1:
+            return "The runs read different files of scenes, though the names are the same."
+        return ""
+
     def _gaps(self) -> list[dict[str, Any]]:
         """Return what no page may hide: metrics that some scenes did not evaluate, and why."""
         found: dict[tuple[str, str], list[str]] = {}
         for words in self._catalogue:
             for run in self._runs:
+                if words.key != self._key and not run.measures(words.key):
+                    continue
                 for name in run.scenes:
                     metric = run.metric(name, words.key)
                     if metric.value is None:

@@ -81,15 +81,15 @@ CATALOGUE: tuple[MetricWords, ...] = (
         "EPDMS",
         "EPDMS",
         "NAVSIM v2's score, one stage: NC x DAC x DDC x TLC x (5 EP + 5 TTC + 2 LK + 2 HC + 2 EC) "
-        "/ 16, without EC / 14. Where the human driver got 0 in a sub-score, the plan is forgiven "
-        "it (human filter).",
+        "/ 16; where there is no plan of 0.5 s before, without EC and / 14. Nothing is forgiven.",
         Group.TOTAL,
     ),
     MetricWords(
-        "epdms_unfiltered",
-        "EPDMS raw",
-        "EPDMS without the human filter",
-        "The same, with nothing forgiven.",
+        "epdms_filtered",
+        "EPDMS filtered",
+        "EPDMS with the human filter",
+        "The same, but in scenes where the human driver got 0 in a sub-score the plan is forgiven "
+        "that one. Published figures have this filter on.",
         Group.TOTAL,
     ),
     _sub(
