@@ -21,6 +21,7 @@ Index = NDArray[np.intp]
 
 LOOKAHEAD_STEPS = np.array([0, 3, 6, 9])
 """Steps of 0.1 s by which the ego is moved on along its heading at its speed."""
+_BLOCK_PAIRS = 16384
 _AHEAD_COS = np.cos(np.deg2rad(30.0))
 _BEHIND_COS = np.cos(np.deg2rad(150.0))
 
@@ -86,14 +87,7 @@ def find_contacts(ego: EgoTrack, agents: PreparedAgents, last_ahead_step: int) -
     x = ego.boxes.x.T + ahead * ego.boxes.cos.T
     y = ego.boxes.y.T + ahead * ego.boxes.sin.T
     lookahead, step, agent = _near_the_lot(x, y, ego, agents, last_ahead_step)
-    agent_step = step + LOOKAHEAD_STEPS[lookahead]
-    dx = x[lookahead, step] - agents.boxes.x[agent, agent_step][:, None]  # [S, K]
-    dy = y[lookahead, step] - agents.boxes.y[agent, agent_step][:, None]
-    reach = _reach(ego, agents)[agent][:, None]
-    dx *= dx
-    dy *= dy
-    dx += dy
-    row, proposal = np.nonzero(dx <= reach * reach)
+    row, proposal = _near_each(x, y, ego, agents, (lookahead, step, agent))
     near = Contacts(proposal, agent[row], step[row], lookahead[row])
     a = Boxes(
         x[near.lookahead, near.step, proposal],
@@ -163,3 +157,34 @@ def _near_the_lot(
         is_near &= (place >= low - reach) & (place <= high + reach)
     agent, pair = np.nonzero(is_near)
     return lookahead[pair], step[pair], agent
+
+
+def _near_each(
+    x: Array, y: Array, ego: EgoTrack, agents: PreparedAgents, near: tuple[Index, Index, Index]
+) -> tuple[Index, Index]:
+    """Return the pairs (row of `near`, proposal) whose centres are near enough for a contact.
+
+    Egos x, y [Q, 41, K].  In blocks that stay in the processor's cache.
+    """
+    lookahead, step, agent = near
+    count = x.shape[2]
+    agent_step = step + LOOKAHEAD_STEPS[lookahead]
+    place_x = agents.boxes.x[agent, agent_step][:, None]
+    place_y = agents.boxes.y[agent, agent_step][:, None]
+    reach = (_reach(ego, agents)[agent] ** 2)[:, None]
+    moment = lookahead * PLAN_POINTS + step
+    x, y = x.reshape(-1, count), y.reshape(-1, count)
+    size = max(1, _BLOCK_PAIRS // count)
+    found = []
+    for start in range(0, len(agent), size):
+        block = slice(start, start + size)
+        dx = x[moment[block]]
+        dy = y[moment[block]]
+        dx -= place_x[block]
+        dy -= place_y[block]
+        dx *= dx
+        dy *= dy
+        dx += dy
+        found.append(start * count + np.flatnonzero(dx <= reach[block]))
+    pair = np.concatenate(found) if found else np.empty(0, dtype=np.intp)
+    return pair // count, pair % count
