@@ -33,8 +33,9 @@ class EgoAreas:
 
         What is not known of the two is taken as False; both unknown is None.
         """
-        known = [flag for flag in (self.is_multi_lane, self.is_off_road) if flag is not None]
-        return np.logical_or.reduce(known) if known else None
+        if self.is_multi_lane is None or self.is_off_road is None:
+            return self.is_multi_lane if self.is_off_road is None else self.is_off_road
+        return np.asarray(self.is_multi_lane | self.is_off_road)
 
     def rows(self, index: slice) -> EgoAreas:
         """Return the flags of some of the proposals."""
@@ -52,10 +53,10 @@ def ego_areas(ego: EgoTrack, scene: PreparedScene) -> EgoAreas:
     points = np.concatenate([corners, ego.centre[:, None]], axis=1)  # [2, 5, K, 41]
     shape = points.shape[2:]
     multi_lane, oncoming = _lane_flags(points, scene)
-    off_road = None
+    off_road: Mask | None = None
     if scene.drivable.rings:
         held = scene.drivable.any_contains(points[:, :4].reshape(2, -1))
-        off_road = ~held.reshape(4, *shape).all(axis=0)
+        off_road = ~np.asarray(held.reshape(4, *shape).all(axis=0))
     crossing = scene.intersections.any_contains(points[:, 4].reshape(2, -1)).reshape(shape)
     return EgoAreas(multi_lane, off_road, oncoming, crossing)
 

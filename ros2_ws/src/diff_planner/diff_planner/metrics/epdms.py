@@ -28,7 +28,7 @@ from diff_planner.metrics.lane_keeping import score_lane_keeping
 from diff_planner.metrics.no_collision import score_no_collision
 from diff_planner.metrics.prepared import PreparedScene, prepared
 from diff_planner.metrics.progress import score_progress_v2
-from diff_planner.metrics.proposals import proposal_from_poses
+from diff_planner.metrics.proposals import checked_proposals, proposal_from_poses
 from diff_planner.metrics.quirks import PUBLISHED, Quirks
 from diff_planner.metrics.scoring import Drive, ScoreDetail, combined, drive, product
 from diff_planner.metrics.subscores import SubScores, why_missing
@@ -39,7 +39,21 @@ from diff_planner.scene.schema import Scene
 Array = NDArray[np.float64]
 Parts = dict[str, SubScores]
 
+MULTIPLIED = ("NC", "DAC", "DDC", "TLC")
 WEIGHTS = {"EP": 5.0, "TTC": 5.0, "LK": 2.0, "HC": 2.0, "EC": 2.0}
+
+_FIELDS = {
+    "NC": "no_collision",
+    "DAC": "drivable_area",
+    "DDC": "driving_direction",
+    "TLC": "traffic_light",
+    "EP": "progress",
+    "TTC": "time_to_collision",
+    "LK": "lane_keeping",
+    "HC": "history_comfort",
+    "EC": "extended_comfort",
+}
+"""Short names, as tables have them, and the fields of the result."""
 
 
 @dataclass(frozen=True)
@@ -87,52 +101,52 @@ def score_epdms(
     Raises:
         InputError: the proposals or the previous states have another shape or are not finite.
     """
+    _check_previous(previous, len(checked_proposals(proposals)))
     ready, dropped = _without_overlapping(prepared(scene))
     human, no_human = _human(ready.scene)
-    others = () if human is None else (human,)
-    driven = drive(ready, proposals, others, LAST_STEP_V2, quirks)
-    if previous is not None:
-        _check_previous(previous, driven.count)
-    ego, areas, own = driven.ego, driven.areas, driven.own
-    collision = score_no_collision(ego, ready.agents, driven.contacts, areas)
-    ttc = score_time_to_collision(ego, ready, driven.contacts, areas, LAST_STEP_V2)
-    comfort = score_history_comfort(ego, ready.scene, quirks)
+    driven = drive(ready, proposals, () if human is None else (human,), LAST_STEP_V2, quirks)
+    collision = score_no_collision(driven.ego, ready.agents, driven.contacts, driven.areas)
+    ttc = score_time_to_collision(driven.ego, ready, driven.contacts, driven.areas, LAST_STEP_V2)
     everyone: Parts = {
         "NC": collision.scores,
-        "DAC": score_drivable_area(areas, len(ego)),
-        "DDC": score_driving_direction(ego, areas, is_intersection_free=True),
-        "TLC": score_traffic_light(ego, ready),
+        "TTC": ttc.scores,
+        **_map_scores(driven),
+        "HC": score_history_comfort(driven.ego, ready.scene, quirks).scores,
     }
-    multiplied = {name: part.rows(own) for name, part in everyone.items()}
-    keeping = score_lane_keeping(ego, ready, areas)
-    weighted: Parts = {
-        "EP": _progress(driven, everyone),
-        "TTC": ttc.scores.rows(own),
-        "LK": keeping.rows(own),
-        "HC": comfort.scores.rows(own),
-    }
-    extended = score_extended_comfort(ego.rows(own), previous)
-    with_ec = weighted | ({"EC": extended} if extended.is_evaluated else {})
-    filtered, zeros = SubScores.missing(driven.count, no_human), ()
-    if human is not None:
-        zeros = _human_zeros(driven, everyone, {"TTC": ttc.scores, "LK": keeping})
-        filtered = combined(_forgiven(multiplied, zeros), _forgiven(with_ec, zeros), WEIGHTS)
+    parts = {name: part.rows(driven.own) for name, part in everyone.items()}
+    parts["EP"] = _progress(driven, everyone)
+    parts["EC"] = score_extended_comfort(driven.ego.rows(driven.own), previous)
+    zeros = () if human is None else _human_zeros(driven, everyone)
+    filtered = _total(_forgiven(parts, zeros))
     return EpdmsResult(
-        no_collision=multiplied["NC"],
-        drivable_area=multiplied["DAC"],
-        driving_direction=multiplied["DDC"],
-        traffic_light=multiplied["TLC"],
-        progress=weighted["EP"],
-        time_to_collision=weighted["TTC"],
-        lane_keeping=weighted["LK"],
-        history_comfort=weighted["HC"],
-        extended_comfort=extended,
-        total=combined(multiplied, with_ec, WEIGHTS),
-        total_without_ec=combined(multiplied, weighted, WEIGHTS),
-        human_filtered=filtered,
+        **{field: parts[name] for name, field in _FIELDS.items()},
+        total=_total(parts),
+        total_without_ec=_total({**parts, "EC": SubScores.missing(driven.count, "left out")}),
+        human_filtered=SubScores.missing(driven.count, no_human) if human is None else filtered,
         human_zeros=zeros,
         dropped_agents=dropped,
-        detail=driven.detail(collision, ttc, comfort_terms(ego, quirks)),
+        detail=driven.detail(collision, ttc, comfort_terms(driven.ego, quirks)),
+    )
+
+
+def _map_scores(driven: Drive) -> Parts:
+    """Return the scores that depend on the map alone."""
+    ego, areas = driven.ego, driven.areas
+    return {
+        "DAC": score_drivable_area(areas, len(ego)),
+        "DDC": score_driving_direction(ego, areas, is_intersection_free=True),
+        "TLC": score_traffic_light(ego, driven.scene),
+        "LK": score_lane_keeping(ego, driven.scene, areas),
+    }
+
+
+def _total(parts: Parts) -> SubScores:
+    """Return EPDMS; where EC was not evaluated its weight is left out, as published."""
+    weighted = [name for name in WEIGHTS if name != "EC" or parts["EC"].is_evaluated]
+    return combined(
+        {name: parts[name] for name in MULTIPLIED},
+        {name: parts[name] for name in weighted},
+        WEIGHTS,
     )
 
 
@@ -167,7 +181,9 @@ def _human(scene: Scene) -> tuple[Array | None, str]:
         return None, f"the human trajectory is too short: {error}"
 
 
-def _check_previous(previous: PreviousPlan, count: int) -> None:
+def _check_previous(previous: PreviousPlan | None, count: int) -> None:
+    if previous is None:
+        return
     shape = previous.states.shape
     if shape not in ((count, 41, 11), (1, 41, 11)) or not np.isfinite(previous.states).all():
         raise InputError(
@@ -177,26 +193,28 @@ def _check_previous(previous: PreviousPlan, count: int) -> None:
 
 def _progress(driven: Drive, everyone: Parts) -> SubScores:
     """Return EP [K]."""
+    multiplied = {name: everyone[name] for name in MULTIPLIED}
     row, own = driven.reference_row, driven.own
-    reason = driven.missing_progress() or why_missing(everyone)
+    reason = driven.missing_progress() or why_missing(multiplied)
     if reason or row is None:
         return SubScores.missing(driven.count, reason)
-    factor, metres = product(everyone), driven.progress.values
+    factor, metres = product(multiplied), driven.progress.values
     reference = float(metres[row] * factor[row])
     return SubScores(score_progress_v2(metres[own], factor[own], reference))
 
 
-def _human_zeros(driven: Drive, everyone: Parts, weighted: Parts) -> tuple[str, ...]:
+def _human_zeros(driven: Drive, everyone: Parts) -> tuple[str, ...]:
     """Return the scores that are 0 for the human, who was simulated last.
 
     As published the human is scored alone, so progress is measured against the human's own, and
     without a past, so HC is never 0.
     """
-    found = {**everyone, **weighted}
-    if not why_missing(everyone) and driven.progress.is_evaluated:
-        metres, factor = driven.progress.values[-1:], product(everyone)[-1:]
-        found["EP"] = SubScores(score_progress_v2(metres, factor, 0.0))
-    return tuple(name for name, part in found.items() if part.values[-1] == 0.0)
+    found = {name: part.values[-1] for name, part in everyone.items() if name != "HC"}
+    multiplied = {name: everyone[name] for name in MULTIPLIED}
+    if not why_missing(multiplied) and driven.progress.is_evaluated:
+        metres, factor = driven.progress.values[-1:], product(multiplied)[-1:]
+        found["EP"] = score_progress_v2(metres, factor, 0.0)[0]
+    return tuple(name for name, value in found.items() if value == 0.0)
 
 
 def _forgiven(parts: Parts, zeros: tuple[str, ...]) -> Parts:

@@ -9,6 +9,7 @@ from diff_planner.metrics.areas import EgoAreas
 from diff_planner.metrics.ego_track import EgoTrack
 from diff_planner.metrics.prepared import PreparedScene
 from diff_planner.metrics.subscores import SubScores
+from diff_planner.types import PLAN_POINTS
 
 Array = NDArray[np.float64]
 
@@ -25,11 +26,11 @@ def score_lane_keeping(ego: EgoTrack, scene: PreparedScene, areas: EgoAreas) -> 
     if scene.centerline is None:
         return SubScores.missing(len(ego), "the scene has no centreline")
     x, y = ego.centre.reshape(2, -1)
-    beside = _is_farther(scene.centerline, x, y, _BESIDE_M).reshape(ego.centre.shape[1:])
+    beside = _is_farther(scene.centerline, x, y, _BESIDE_M).reshape(ego.speed.shape)
     counted = ~areas.is_centre_in_intersection
     run = np.zeros(len(ego), dtype=np.int64)
     longest = run
-    for step in range(beside.shape[1]):
+    for step in range(PLAN_POINTS):
         run = np.where(counted[:, step], np.where(beside[:, step], run + 1, 0), run)
         longest = np.maximum(longest, run)
     return SubScores(np.where(longest >= _STEPS, 0.0, 1.0))

@@ -54,8 +54,8 @@ def score_no_collision(
     first = contacts.where(contacts.lookahead == 0).first(len(agents))
     at = first.proposal, first.step
     _, is_behind = is_ahead_or_behind(ego, agents, first)
-    is_static = agents.is_standing[first.agent]
-    is_possible = is_static | (~is_behind & (_touches_front(ego, agents, first) | lateral_fault[at]))
+    is_driven_into = ~is_behind & (_touches_front(ego, agents, first) | lateral_fault[at])
+    is_possible = agents.is_standing[first.agent] | is_driven_into
     fault = first.where(is_possible & (ego.speed[at] > STOPPED_MPS))
     scores = np.ones(len(ego))
     cost = np.where(agents.is_road_user[fault.agent], 0.0, _OBJECT_SCORE)
@@ -85,9 +85,7 @@ def no_events(count: int) -> Steps:
     return np.full(count, NO_EVENT, dtype=np.int64)
 
 
-def _touches_front(
-    ego: EgoTrack, agents: PreparedAgents, contacts: Contacts
-) -> NDArray[np.bool_]:
+def _touches_front(ego: EgoTrack, agents: PreparedAgents, contacts: Contacts) -> NDArray[np.bool_]:
     """Say of each contact [M] whether the agent touches the edge between the front corners."""
     at = contacts.proposal, contacts.step
     boxes = Boxes(**{name: value[at] for name, value in vars(ego.boxes).items()})

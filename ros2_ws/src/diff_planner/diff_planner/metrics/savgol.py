@@ -51,9 +51,7 @@ def savgol_matrix(
     return matrix
 
 
-def savgol(
-    series: Array, window: int, order: int, derivative: int = 0, step: float = 1.0
-) -> Array:
+def savgol(series: Array, window: int, order: int, derivative: int = 0, step: float = 1.0) -> Array:
     """Return series [..., T] filtered along the last axis; see `savgol_matrix`."""
     return series @ savgol_matrix(series.shape[-1], window, order, derivative, step).T
 

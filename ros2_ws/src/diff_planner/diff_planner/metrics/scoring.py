@@ -137,11 +137,11 @@ def combined(
     reason = why_missing({**multiplied, **weighted})
     if reason:
         return SubScores.missing(count, reason)
-    mean = sum(weights[name] * part.values for name, part in weighted.items())
-    mean = mean / sum(weights[name] for name in weighted)
+    weight = np.array([weights[name] for name in weighted])
+    mean = weight @ np.stack([part.values for part in weighted.values()]) / weight.sum()
     return SubScores(product(multiplied) * mean)
 
 
 def product(multiplied: Mapping[str, SubScores]) -> Array:
     """Return the product [K] of scores; NaN where one was not evaluated."""
-    return np.prod([part.values for part in multiplied.values()], axis=0)
+    return np.asarray(np.prod([part.values for part in multiplied.values()], axis=0))

@@ -57,9 +57,7 @@ def samples_needed(last_step: int) -> int:
     return last_step + int(LOOKAHEAD_STEPS[-1]) + 1
 
 
-def _in_intersection(
-    ego: EgoTrack, scene: PreparedScene, contacts: Contacts
-) -> NDArray[np.bool_]:
+def _in_intersection(ego: EgoTrack, scene: PreparedScene, contacts: Contacts) -> NDArray[np.bool_]:
     """Say of each contact [M] whether the rear axle is then in an intersection."""
     states = ego.states[contacts.proposal, contacts.step]
     return scene.intersections.any_contains(states[:, [SimIndex.X, SimIndex.Y]].T)

@@ -17,17 +17,19 @@ _TIME_TOLERANCE_S = 1e-6
 def score_traffic_light(ego: EgoTrack, scene: PreparedScene) -> SubScores:
     """Return 1, or 0 where a red stretch is touched, for each proposal.
 
-    A scene without red lights has none on; it cannot say that it does not know.
+    Not evaluated where nobody recorded the lights.
     """
+    if not scene.scene.are_red_lights_known:
+        return SubScores.missing(len(ego), "the scene's traffic lights are not known")
     scores = np.ones(len(ego))
     x, y = ego.centre
     reach = float(np.hypot(0.5 * ego.vehicle.length_m, 0.5 * ego.vehicle.width_m))
     for index, light in enumerate(scene.scene.red_lights):
         low, high = scene.red_lights.low[index] - reach, scene.red_lights.high[index] + reach
         is_near = (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
-        is_near &= (_TIMES_S >= light.t_on_s - _TIME_TOLERANCE_S) & (
-            _TIMES_S <= light.t_off_s + _TIME_TOLERANCE_S
-        )
+        is_before = light.t_on_s - _TIME_TOLERANCE_S > _TIMES_S
+        is_after = light.t_off_s + _TIME_TOLERANCE_S < _TIMES_S
+        is_near &= ~(is_before | is_after)
         is_near &= (scores > 0.0)[:, None]
         if is_near.any():
             boxes = Boxes(**{name: value[is_near] for name, value in vars(ego.boxes).items()})
