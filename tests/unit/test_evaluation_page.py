@@ -34,7 +34,7 @@ def test_a_mean_that_not_every_scene_has_is_shown_as_not_evaluated_with_the_reas
 
 def test_a_run_that_did_not_measure_the_headline_is_not_taken_for_zero():
     html = render([make_run("old", [0.5], key="epdms")])
-    assert "nothing has measured it yet" in html
+    assert "not evaluated</span>: this run did not measure it" in html
     assert 'class="n big">0' not in html
 
 

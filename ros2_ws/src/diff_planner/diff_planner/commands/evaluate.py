@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,11 +17,12 @@ from diff_planner.errors import ConfigError, ResultsError
 from diff_planner.metrics.comfort import PreviousPlan
 from diff_planner.metrics.prepared import PreparedScene
 from diff_planner.policies.baselines import BASELINES
-from diff_planner.report.evaluation_figures import Run, checked_runs, figure, worst_scenes
+from diff_planner.report.evaluation_figures import Run, checked_runs, figure
 from diff_planner.report.evaluation_page import EvaluationPage
 from diff_planner.report.metric_words import Group, MetricWords, in_order
 from diff_planner.report.provenance import commit, machine
 from diff_planner.report.results import (
+    Metric,
     ResultHeader,
     ResultLine,
     Results,
@@ -179,36 +180,35 @@ def evaluate(
     for policy in policies:
         header = _header(request, policy.name)
         files[policy.name] = request.out / f"{policy.name}{RESULTS_ENDING}"
-        write_results(files[policy.name], header, lines[policy.name])
-        runs.append(Run(policy.name, Results(header, tuple(lines[policy.name]))))
+        filled = _filled(lines[policy.name], request.metric)
+        write_results(files[policy.name], header, filled)
+        runs.append(Run(policy.name, Results(header, tuple(filled))))
     runs = checked_runs([*runs, *earlier])
     files["page"] = request.out / "report.html"
-    title = f"{request.metric.upper()} of {request.scenes.name}"
+    title = f"{request.metric.upper()} on {request.scenes.name}"
     page = EvaluationPage(runs, key=request.metric, title=title, seed=request.seed)
-    page.write(files["page"], list(_views(request, scenes, policies, runs, scorer)))
+    by_token = {scene.token: scene for scene in scenes}
+    worst = [by_token[token] for token in page.worst_scenes() if token in by_token]
+    page.write(files["page"], [_view(s, policies, scorer) for s in worst[: request.pictures]])
     return Evaluation(tuple(runs), files, request.seed)
 
 
-def _views(
-    request: EvaluateRequest,
-    scenes: tuple[Scene, ...],
-    policies: list[_Policy],
-    runs: list[Run],
-    scorer: _Scorer,
-) -> Iterator[dict[str, Any]]:
-    """Draw the worst scenes; they are scored again, so that the others need no memory."""
-    by_token = {scene.token: scene for scene in scenes}
-    key = _ranking_key(runs, request.metric)
-    worst = [t for t in worst_scenes(runs, key) if t in by_token]
-    for token in worst[: request.pictures]:
-        scored = {policy.name: scorer.score(policy, by_token[token]) for policy in policies}
-        plans = {name: scores.plan for name, scores in scored.items() if scores.plan is not None}
-        yield scene_view(by_token[token], plans)
+def _filled(lines: list[ResultLine], metric: str) -> list[ResultLine]:
+    """Give scenes without a plan the metrics that the others have, not evaluated for the reason."""
+    units = {key: found.unit for line in lines for key, found in line.metrics.items()}
+    filled = []
+    for line in lines:
+        reason = line.metrics[metric].reason
+        absent = {k: Metric.missing(reason, u) for k, u in units.items() if k not in line.metrics}
+        filled.append(line.model_copy(update={"metrics": line.metrics | absent}))
+    return filled
 
 
-def _ranking_key(runs: list[Run], metric: str) -> str:
-    """Return what ranks the scenes: the total, or NC where nothing has a total."""
-    return metric if worst_scenes(runs, metric) else "nc"
+def _view(scene: Scene, policies: list[_Policy], scorer: _Scorer) -> dict[str, Any]:
+    """Draw a scene; it is scored again, so that the plans of all others need no memory."""
+    scored = {policy.name: scorer.score(policy, scene) for policy in policies}
+    plans = {name: scores.plan for name, scores in scored.items() if scores.plan is not None}
+    return scene_view(scene, plans)
 
 
 def _policy(text: str, scenes: tuple[Scene, ...]) -> _Policy:

@@ -76,7 +76,7 @@ def scene_scores(
         totals = {"epdms": result.total, "epdms_filtered": result.human_filtered}
     parts = {_KEYS[f.name]: getattr(result, f.name) for f in fields(result) if f.name in _KEYS}
     values = {key: scores.at(CHOSEN) for key, scores in (totals | parts).items()}
-    values |= _of_the_set(proposals, totals[metric])
+    values |= _of_the_set(proposals, totals[metric], metric)
     values |= _to_the_human(ready, proposals, result.no_collision)
     return SceneScores(
         {key: _metric(value, _UNITS.get(key, "")) for key, value in values.items()},
@@ -90,16 +90,16 @@ def without_plan(metric: str, reason: str) -> SceneScores:
     return SceneScores({metric: Metric.missing(f"no plan: {reason}")}, None, None)
 
 
-def _of_the_set(proposals: Array, total: SubScores) -> dict[str, Value]:
+def _of_the_set(proposals: Array, total: SubScores, metric: str) -> dict[str, Value]:
     """Return what several proposals are worth together; nothing for a single one."""
     if len(proposals) < 2:
         return {}
     values = {"diversity": diversity(proposals), "divergence_m": divergence_m(proposals)}
     for k in PUBLISHED_K:
         missing = Value.missing(total.reason) if total.reason else None
-        values[f"score_at_{k}"] = missing or score_at_k(total.values, k)
+        values[f"{metric}_at_{k}"] = missing or score_at_k(total.values, k)
         if k > 1:
-            values[f"mean_of_best_{k}"] = missing or mean_of_best(total.values, k)
+            values[f"{metric}_mean_of_best_{k}"] = missing or mean_of_best(total.values, k)
     return values
 
 
@@ -158,10 +158,9 @@ def _findings(result: PdmsResult | EpdmsResult) -> list[str]:
         ]
         found.append(f"Uncomfortable: {', '.join(terms)}.")
     if detail.progress_m.is_evaluated:
-        found.append(
-            f"Progress {detail.progress_m.values[CHOSEN]:.1f} m, the reference makes "
-            f"{detail.reference_progress_m:.1f} m."
-        )
+        reference = detail.reference_progress_m
+        known = f", the reference makes {reference:.1f} m" if np.isfinite(reference) else ""
+        found.append(f"Progress {detail.progress_m.values[CHOSEN]:.1f} m{known}.")
     return found
 
 

@@ -13,6 +13,7 @@ from diff_planner.report.evaluation_figures import (
     checked_runs,
     difference,
     figure,
+    worst_scenes,
 )
 from diff_planner.report.metric_words import Group, MetricWords, in_order, words_of
 from diff_planner.report.page import render_page, write_page
@@ -44,6 +45,8 @@ class EvaluationPage:
         """
         self._runs = checked_runs(runs)
         self._key = key
+        self.ranking_key = key if worst_scenes(runs, key) else "nc"
+        """What tells the worst scenes: the headline, or NC where no scene has it."""
         self._title = title
         self._seed = seed
         self._catalogue = in_order(
@@ -51,6 +54,10 @@ class EvaluationPage:
         )
         # Each scene once, in the order of the runs.
         self._scenes = list(dict.fromkeys(name for run in runs for name in run.scenes))
+
+    def worst_scenes(self) -> list[str]:
+        """Return the scenes to draw, the worst first."""
+        return worst_scenes(self._runs, self.ranking_key)
 
     def write(self, path: Path, views: list[dict[str, Any]]) -> None:
         """Write the page; it appears only when complete.
@@ -96,6 +103,7 @@ class EvaluationPage:
         ]
         return {
             "headline": headline,
+            "ranking": words_of(self.ranking_key),
             "runs": [self._run_row(run) for run in self._runs],
             "baseline": self._runs[0].name,
             "totals": [self._total_row(w) for w in self._catalogue if w.group is Group.TOTAL],

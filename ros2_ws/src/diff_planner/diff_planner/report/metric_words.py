@@ -28,7 +28,6 @@ class MetricWords:
     scale: float = 100.0
     """What the stored value is multiplied with on the page."""
     unit: str = ""
-    is_higher_better: bool = True
     is_rate: bool = False
     """True where a scene has it or not: the interval is then Wilson's, if no value lies between."""
 
@@ -38,31 +37,30 @@ def _sub(key: str, short: str, title: str, words: str, *, is_rate: bool = True) 
 
 
 def _metres(key: str, title: str, words: str, group: Group) -> MetricWords:
-    return MetricWords(key, title, title, words, group, 1.0, "m", is_higher_better=False)
+    return MetricWords(key, title, title, words, group, 1.0, "m")
 
 
-def _at_k(k: int) -> MetricWords:
+def _at_k(metric: str, k: int) -> MetricWords:
+    name = f"{metric.upper()}@{k}"
     return MetricWords(
-        f"score_at_{k}",
-        f"@{k}",
-        f"score@{k}",
-        f"The score of the {_ordinal(k)} proposal of each scene, ranked by true score, averaged "
-        "over scenes (our definition of PDMS@k; the published one is not written down)."
-        + (" No way of choosing among these proposals can do better." if k == 1 else ""),
+        f"{metric}_at_{k}",
+        name,
+        name,
+        f"The score of the {'best' if k == 1 else f'{k}th best'} proposal of each scene, ranked "
+        "by true score, averaged over scenes (our definition; the published one is not written "
+        "down)." + (" No way of choosing among these proposals does better." if k == 1 else ""),
         Group.PROPOSALS,
     )
 
 
-def _ordinal(k: int) -> str:
-    return {1: "best"}.get(k, f"{k}th best")
-
-
-def _best(k: int) -> MetricWords:
+def _best(metric: str, k: int) -> MetricWords:
+    title = f"{metric.upper()}, mean of the best {k}"
     return MetricWords(
-        f"mean_of_best_{k}",
-        f"best {k}",
-        f"mean of the best {k}",
-        f"The other reading of PDMS@{k}: the mean score of the {k} best proposals of each scene.",
+        f"{metric}_mean_of_best_{k}",
+        title,
+        title,
+        f"The other reading of {metric.upper()}@{k}: the mean score of the {k} best proposals of "
+        "each scene.",
         Group.PROPOSALS,
     )
 
@@ -152,8 +150,8 @@ CATALOGUE: tuple[MetricWords, ...] = (
         "extended comfort",
         "0 where the plan departs sharply from the one of 0.5 s before, else 1.",
     ),
-    *(_at_k(k) for k in (1, 5, 10)),
-    *(_best(k) for k in (5, 10)),
+    *(_at_k(metric, k) for metric in ("pdms", "epdms") for k in (1, 5, 10)),
+    *(_best(metric, k) for metric in ("pdms", "epdms") for k in (5, 10)),
     MetricWords(
         "diversity",
         "Div",
