@@ -64,6 +64,13 @@ def test_the_worst_scenes_are_those_of_each_run_in_turn():
     assert worst_scenes([first, second], "pdms") == ["scene 1", "scene 0", "scene 2"]
 
 
+def test_a_run_without_a_bad_scene_does_not_push_good_scenes_to_the_front():
+    human = make_run("human", [1.0, 1.0, 1.0, 1.0])
+    driver = make_run("driver", [1.0, 0.5, 1.0, 0.0])
+    worst = worst_scenes([human, driver], "pdms")
+    assert worst == ["scene 3", "scene 1", "scene 0", "scene 2"]
+
+
 def test_runs_that_make_no_page_are_refused():
     with pytest.raises(ResultsError, match="at least one run"):
         checked_runs([])

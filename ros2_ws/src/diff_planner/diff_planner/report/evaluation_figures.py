@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 
 import numpy as np
 
@@ -102,18 +103,16 @@ def difference(run: Run, baseline: Run, words: MetricWords, seed: int = 0) -> Di
 def worst_scenes(runs: list[Run], key: str) -> list[str]:
     """Return scenes: the worst of each run, then the second worst of each, and so on.
 
-    Scenes without the metric are never among them.
+    Scenes in which no run falls below its own best come last; those without the metric never.
     """
-    ranked = [
-        [name for name, _ in sorted(_raw(run, key).items(), key=lambda item: (item[1], item[0]))]
-        for run in runs
-    ]
-    order: list[str] = []
-    for rank in range(max((len(names) for names in ranked), default=0)):
-        for names in ranked:
-            if rank < len(names) and names[rank] not in order:
-                order.append(names[rank])
-    return order
+    ranked, best = [], []
+    for run in runs:
+        found = sorted(_raw(run, key).items(), key=lambda item: (item[1], item[0]))
+        highest = found[-1][1] if found else 0.0
+        ranked.append([name for name, value in found if value < highest])
+        best += [name for name, value in found if value == highest]
+    in_turn = [name for names in zip_longest(*ranked) for name in names if name is not None]
+    return list(dict.fromkeys([*in_turn, *best]))
 
 
 def checked_runs(runs: list[Run]) -> list[Run]:
