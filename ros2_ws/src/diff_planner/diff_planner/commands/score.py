@@ -23,7 +23,7 @@ from diff_planner.metrics.pdms import score_pdms
 from diff_planner.metrics.prepared import PreparedScene
 from diff_planner.metrics.value import Value
 from diff_planner.policies.baselines import BASELINES, with_reference
-from diff_planner.report.metric_words import words_of
+from diff_planner.report.metric_words import Group, words_of
 from diff_planner.report.provenance import commit, machine
 from diff_planner.report.results import Check, Metric, ResultHeader, ResultLine, write_results
 from diff_planner.scene.load import load_golden, load_scenes
@@ -257,6 +257,8 @@ def _table(means: Mapping[str, dict[str, Any]], scenes: int, metric: MetricName)
         f"{words_of(key).short} not evaluated: {reason}"
         for found in means.values()
         for key, values in found.items()
+        # Totals repeat what their parts say.
+        if words_of(key).group is not Group.TOTAL
         for reason in values["not_evaluated"]
     )
     return "\n".join([*text, *reasons])

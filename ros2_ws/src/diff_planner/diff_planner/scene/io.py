@@ -7,7 +7,6 @@ same JSON with {"array": name} in those places.  Numbers come back as they were 
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -121,8 +120,8 @@ def scenes_from_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> tuple[Sce
     try:
         document = read_json_text(path, str(arrays["document"]))
         return scenes_from_document(path, _fill_arrays(document, arrays))
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise SceneError(f"{path}: broken scene file ({error})") from None
+    except KeyError as error:
+        raise SceneError(f"{path}: an array is missing: {error}") from None
 
 
 def read_json_text(path: Path, text: str) -> object:
@@ -212,6 +211,8 @@ def _scene(values: object) -> Scene:
         _made(RedLight, _row(RedLight, v, f"{name}: red light"), name)
         for v in _list(row, "red_lights", name)
     )
+    if not isinstance(row.get("are_red_lights_known", True), bool):
+        raise SceneError(f"{name}: are_red_lights_known: expected true or false")
     row["route_lane_ids"] = frozenset(_list(row, "route_lane_ids", name))
     return _made(Scene, row, name)
 

@@ -5,10 +5,7 @@ The content decides, not the name.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
-
-import numpy as np
 
 from diff_planner.errors import SceneError
 from diff_planner.scene.golden import GoldenCase, cases_from_document, is_golden
@@ -18,6 +15,7 @@ from diff_planner.scene.io import (
     scenes_from_document,
     scenes_from_npz,
 )
+from diff_planner.scene.npz_file import read_npz
 from diff_planner.scene.recorded import is_recorded, scenes_from_recording
 from diff_planner.scene.schema import Scene
 
@@ -60,11 +58,7 @@ def _load_file(path: Path) -> tuple[Scene, ...]:
             require_unique_tokens(path, scenes)
             return scenes
         return scenes_from_document(path, document)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise SceneError(f"{path}: broken npz ({error})") from None
+    arrays = read_npz(path)
     if "document" in arrays:
         return scenes_from_npz(path, arrays)
     if is_recorded(arrays):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from diff_planner.errors import SceneError
 from diff_planner.files import whole_file
+from diff_planner.scene.npz_file import read_npz
 
 Array = NDArray[np.float64]
 
@@ -37,18 +37,11 @@ def load_proposals(path: Path, tokens: Collection[str]) -> dict[str, Array]:
         SceneError: the file is missing, broken or empty, a shape is wrong, a number is not finite,
             or its tokens are not those of the scenes.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not {"proposals", "tokens"} <= set(archive.files):
-                raise SceneError(
-                    f"{path}: expected arrays proposals and tokens, got {sorted(archive.files)}"
-                )
-            proposals, names = archive["proposals"], archive["tokens"]
-    except OSError as error:
-        raise SceneError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise SceneError(f"{path}: not an npz of proposals ({error})") from None
-    poses = _checked(path, proposals)
+    arrays = read_npz(path)
+    if not {"proposals", "tokens"} <= arrays.keys():
+        raise SceneError(f"{path}: expected arrays proposals and tokens, got {sorted(arrays)}")
+    names = arrays["tokens"]
+    poses = _checked(path, arrays["proposals"])
     if names.shape != poses.shape[:1] or names.dtype.kind != "U":
         raise SceneError(
             f"{path}: tokens: expected {len(poses)} names, got {names.dtype} {names.shape}"

@@ -207,6 +207,7 @@ class _Recording:
             vehicle=self.vehicle,
             agents=self._agents(step),
             map_polygons=tuple(p for p in self.polygons if _is_near(p.ring, pose)),
+            are_red_lights_known=False,
             centerline=None if isinstance(route, str) else route,
             past=_wrapped(self.ego[past]),
             past_times_s=np.arange(-PAST_STEPS, 1) / 10.0,

@@ -212,6 +212,8 @@ class Scene:
     centerline: Array | None = None
     """[P, 3] x, y, yaw along the route, world."""
     red_lights: tuple[RedLight, ...] = ()
+    are_red_lights_known: bool = True
+    """False where nobody recorded the lights: then none in `red_lights` does not mean green."""
     past: Array | None = None
     """[Q, 3] x, y, yaw of the rear axle, world, up to and with t = 0."""
     past_times_s: Array | None = None
