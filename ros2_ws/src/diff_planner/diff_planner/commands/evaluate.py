@@ -16,7 +16,7 @@ from diff_planner.commands.scene_scores import SceneScores, scene_scores, withou
 from diff_planner.errors import ConfigError, ResultsError
 from diff_planner.metrics.comfort import PreviousPlan
 from diff_planner.metrics.prepared import PreparedScene
-from diff_planner.policies.baselines import BASELINES
+from diff_planner.policies.baselines import BASELINES, with_reference
 from diff_planner.report.evaluation_figures import Run, checked_runs, figure
 from diff_planner.report.evaluation_page import EvaluationPage
 from diff_planner.report.metric_words import Group, MetricWords, in_order
@@ -160,7 +160,7 @@ def evaluate(
     """
     if not request.policies and not request.compare:
         raise ConfigError("expected at least one --policy or --compare, got none")
-    scenes = load_scenes(request.scenes)
+    scenes = tuple(with_reference(scene) for scene in load_scenes(request.scenes))
     policies = [_policy(text, scenes) for text in request.policies]
     earlier = [_earlier(text) for text in request.compare]
     names = [policy.name for policy in policies] + [run.name for run in earlier]

@@ -120,7 +120,7 @@ def run_score(
     inputs = [request.scenes, *([request.proposals] if request.proposals else [])]
     if any(request.out.resolve() == path.resolve() for path in inputs):
         raise ConfigError(f"{request.out} is a file to read; choose another name")
-    works = _works(request)
+    count, works = _works(request)
     scorer = _Scorer(request.metric)
     rows: list[dict[str, Any]] = []
     lines: dict[str, list[ResultLine]] = {}
@@ -135,30 +135,34 @@ def run_score(
             if check is not None and check.status.value != "passed":
                 explanations.append(f"{line.name}: NC {check.status.value}: {check.reason}")
         if on_progress is not None:
-            on_progress(done / len(works))
+            on_progress(done / count)
     means = {driver: _means(found) for driver, found in lines.items()}
-    table = _table(means, len(works), request.metric)
+    table = _table(means, count, request.metric)
     files = _write(request, rows, lines)
     return ScoreRun(table, means, tuple(explanations), files)
 
 
-def _works(request: ScoreRequest) -> list[_Work]:
-    """Return what is to be scored: given proposals, golden candidates, or the baselines."""
+def _works(request: ScoreRequest) -> tuple[int, Iterator[_Work]]:
+    """Return how many scenes are to be scored, and each with given, golden or baseline plans."""
     if request.proposals is None:
         golden = load_golden(request.scenes)
         if golden is not None:
-            return [
+            return len(golden), (
                 _Work(c.scene, {"candidates": c.candidates}, c.dump_full, is_golden=True)
                 for c in golden
-            ]
-    scenes = [with_reference(scene) for scene in load_scenes(request.scenes)]
+            )
+    scenes = load_scenes(request.scenes)
     if request.proposals is not None:
         found = load_proposals(request.proposals, [scene.token for scene in scenes])
-        return [_Work(scene, {"proposals": found[scene.token]}) for scene in scenes]
-    return [
-        _Work(scene, {name: _alone(drive(scene)) for name, drive in BASELINES.items()})
+        return len(scenes), (
+            _Work(with_reference(scene), {"proposals": found[scene.token]}) for scene in scenes
+        )
+    return len(scenes), (
+        _Work(
+            with_reference(scene), {name: _alone(drive(scene)) for name, drive in BASELINES.items()}
+        )
         for scene in scenes
-    ]
+    )
 
 
 def _alone(plan: Array | str) -> Array | str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diff_planner.geometry import arc_lengths, box_corners, poses_seen_from, project_on_polyline
-from diff_planner.scene.schema import Scene
+from diff_planner.scene.schema import Agent, Scene
 from diff_planner.types import HORIZON_STEPS, NETWORK_DT_S, PLAN_DT_S
 
 Array = NDArray[np.float64]
@@ -114,7 +114,7 @@ def _bend_speed(path: Array, drive: IdmParameters) -> tuple[Array, Array]:
 
 def _obstacles(scene: Scene, path: Array) -> _Obstacles:
     """Carry all agents seen now on at their velocity and find where they block the path."""
-    seen = [agent for agent in scene.agents if agent.valid[0]]
+    seen = _within_reach(scene, path)
     lights = [light for light in scene.red_lights if light.t_on_s <= 0.0 <= light.t_off_s]
     steps = np.arange(_STEPS)[:, None, None, None] * PLAN_DT_S
     half_m = 0.5 * scene.vehicle.width_m + _SIDE_MARGIN_M
@@ -141,6 +141,19 @@ def _obstacles(scene: Scene, path: Array) -> _Obstacles:
         if aside.min() < half_m and aside.max() > -half_m:
             rear[:, index] = s.min()
     return _Obstacles(rear, speed)
+
+
+def _within_reach(scene: Scene, path: Array) -> list[Agent]:
+    """Return the agents seen now that can come near the path at all: most of a city cannot."""
+    seen = [agent for agent in scene.agents if agent.valid[0]]
+    if not seen:
+        return []
+    state = np.array([agent.states[0] for agent in seen])
+    half_s = 0.5 * _STEPS * PLAN_DT_S
+    _, away_m = project_on_polyline(state[:, :2] + half_s * state[:, 3:], path)
+    size_m = np.array([agent.length_m + agent.width_m for agent in seen])
+    reach_m = half_s * np.hypot(state[:, 3], state[:, 4]) + size_m + 5.0
+    return [agent for agent, near in zip(seen, np.abs(away_m) < reach_m, strict=True) if near]
 
 
 def _on_path(scene: Scene, path: Array, way_m: Array, offset_m: float, merge_m: float) -> Array:
