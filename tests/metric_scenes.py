@@ -1,7 +1,10 @@
 """Moments made by hand in which one rule of the scores decides."""
 
+from pathlib import Path
+
 import numpy as np
 
+from diff_planner.scene.load import load_golden
 from diff_planner.scene.schema import Agent, AgentClass, MapPolygon, PolygonType, SceneEgo
 from factories import make_scene
 
@@ -49,3 +52,16 @@ def straight(speed=SPEED_MPS, y=0.0):
     aside = y * np.minimum(t / 3.0, 1.0)
     yaw = np.where(t < 3.0, np.arctan2(y / 3.0, max(speed, 1e-9)), 0.0) if speed else 0.0 * t
     return np.stack([speed * t, aside, yaw], axis=-1)[None]
+
+
+def golden_cases():
+    """The rich golden scenes with their candidates, by name."""
+    path = Path(__file__).parent / "golden" / "pdm" / "rich" / "scenes.json"
+    return {case.scene.token: case for case in load_golden(path)}
+
+
+def wild(case, seed, count=12):
+    """Candidates of a scene, disturbed beyond what a planner would do."""
+    rng = np.random.default_rng(seed)
+    chosen = case.candidates[rng.integers(0, len(case.candidates), count)]
+    return chosen + rng.normal(0.0, [3.0, 1.5, 0.3], chosen.shape)

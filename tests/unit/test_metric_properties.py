@@ -1,7 +1,6 @@
 """What holds for all scores, whatever the scene and the proposals."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +12,9 @@ from diff_planner.metrics.epdms import score_epdms
 from diff_planner.metrics.pdms import score_pdms
 from diff_planner.metrics.progress import score_progress_v1, score_progress_v2
 from diff_planner.metrics.subscores import SubScores
-from diff_planner.scene.load import load_golden
-from metric_scenes import scene, straight
+from metric_scenes import golden_cases, scene, straight, wild
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "pdm" / "rich" / "scenes.json"
-CASES = {case.scene.token: case for case in load_golden(GOLDEN)}
+CASES = golden_cases()
 SCORES = (score_pdms, score_epdms)
 # A scene takes milliseconds to score, more on a busy machine.
 RELAXED = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,13 +22,6 @@ RELAXED = settings(max_examples=15, deadline=None, suppress_health_check=[Health
 
 def subscores(result):
     return {name: v for name, v in vars(result).items() if isinstance(v, SubScores)}
-
-
-def wild(case, seed, count=12):
-    """Candidates of a scene, disturbed beyond what a planner would do."""
-    rng = np.random.default_rng(seed)
-    chosen = case.candidates[rng.integers(0, len(case.candidates), count)]
-    return chosen + rng.normal(0.0, [3.0, 1.5, 0.3], chosen.shape)
 
 
 def moved(some_scene, pose):
