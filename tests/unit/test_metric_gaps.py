@@ -38,6 +38,7 @@ def gaps(result):
             "past",
         ),
         ({"past_motion": None}, set(), {"history_comfort"}, "past"),
+        ({"are_red_lights_known": False}, set(), {"traffic_light", "progress"}, "lights"),
         (
             {"map_polygons": two_lane_road()[:2]},
             {"drivable_area", "progress"},
