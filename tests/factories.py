@@ -3,6 +3,15 @@
 import numpy as np
 
 from diff_planner.geometry import inverse_se3, se3
+from diff_planner.scene.schema import (
+    Agent,
+    AgentClass,
+    MapPolygon,
+    PolygonType,
+    RedLight,
+    Scene,
+    SceneEgo,
+)
 from diff_planner.types import (
     CameraCalibration,
     CameraFrame,
@@ -93,3 +102,35 @@ def make_planner_input(**changes):
         "nav_command": NavCommand.LANE_FOLLOW,
     }
     return PlannerInput(**{**values, **changes})
+
+
+def make_scene(**changes):
+    """A straight road along +x at 8 m/s, with a car 30 m ahead, all fields filled."""
+    steps = np.arange(51) * 0.1
+    car = np.zeros((51, 5))
+    car[:, 0], car[:, 3] = 30.0 + 5.0 * steps, 5.0
+    ring = np.array([[-50.0, -2.0], [200.0, -2.0], [200.0, 2.0], [-50.0, 2.0]])
+    future = np.zeros((50, 3))
+    future[:, 0] = 8.0 * steps[1:]
+    values = {
+        "token": "straight",
+        "ego": SceneEgo(0.0, 0.0, 0.0, vx_mps=8.0),
+        "agents": (Agent("car", AgentClass.VEHICLE, 4.5, 1.9, car, np.ones(51, dtype=np.bool_)),),
+        "map_polygons": (
+            MapPolygon(PolygonType.LANE, "lane", ring),
+            MapPolygon(PolygonType.ROADBLOCK, "block", ring),
+        ),
+        "route_lane_ids": frozenset({"lane"}),
+        "centerline": np.column_stack([np.arange(-50.0, 200.0), np.zeros((250, 2))]),
+        "red_lights": (RedLight("light", ring[:3] + np.array([100.0, 0.0]), 0.0, 2.5),),
+        "past": np.column_stack([8.0 * np.arange(-15, 1) / 10.0, np.zeros((16, 2))]),
+        "past_times_s": np.arange(-15, 1) / 10.0,
+        "past_motion": np.tile([8.0, 0.0, 0.0, 0.0, 0.0, 0.0], (16, 1)),
+        "human": future,
+        "human_times_s": steps[1:],
+        "reference": np.column_stack([4.0 * np.arange(1, 9), np.zeros((8, 2))]),
+        "log": "drive",
+        "time_s": 1.5,
+        "notes": {"ego": "made by hand"},
+    }
+    return Scene(**{**values, **changes})

@@ -9,6 +9,7 @@ from diff_planner.geometry import (
     box_corners,
     constant_twist,
     inverse_se3,
+    project_on_polyline,
     quaternion_from_rotation,
     rotation_from_quaternion,
     se2_between,
@@ -103,3 +104,23 @@ def test_box_corners_are_named_in_order():
     corners = box_corners(1.0, 2.0, np.pi / 2, length_m=4.0, width_m=2.0)
     # Heading along +y: front-left is at smaller x and larger y.
     assert np.allclose(corners, [[0, 4], [0, 0], [2, 0], [2, 4]])
+
+
+@given(st.floats(-10.0, 50.0), st.floats(-20.0, 20.0))
+def test_the_nearest_point_on_a_polyline_is_that_of_a_dense_sampling(x, y):
+    line = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 0.0], [20.0, 10.0], [40.0, 10.0]])
+    s, aside = project_on_polyline(np.array([[x, y]]), line)
+    along = np.linspace(0.0, arc_lengths(line)[-1], 20001)
+    dense = np.stack([np.interp(along, arc_lengths(line), line[:, k]) for k in (0, 1)])
+    distance = np.hypot(dense[0] - x, dense[1] - y)
+    assert abs(aside[0]) == pytest.approx(distance.min(), abs=2e-3)
+    # The arc length found is that of a point that is as near.
+    found = np.array([np.interp(s[0], along, dense[k]) for k in (0, 1)])
+    assert np.hypot(*(found - [x, y])) == pytest.approx(abs(aside[0]), abs=2e-3)
+
+
+def test_points_left_of_a_polyline_have_a_positive_distance():
+    line = np.array([[0.0, 0.0], [10.0, 0.0]])
+    s, aside = project_on_polyline(np.array([[4.0, 2.0], [4.0, -2.0], [-3.0, 0.0]]), line)
+    np.testing.assert_allclose(s, [4.0, 4.0, 0.0])
+    np.testing.assert_allclose(aside, [2.0, -2.0, 3.0])

@@ -1,51 +1,16 @@
 """The page in a real browser: nothing in the console, everything drawn, keys work."""
 
-import re
-import shutil
-import subprocess
-from html import unescape
+from functools import partial
 
 import pytest
 
+from browser_page import open_page
 from diff_planner.config import PlannerConfig
 from diff_planner.report.replay_page import ReplayPage
 from diff_planner.types import Source
 from replay_cycles import make_cycle, make_ego_path, make_summary, make_watchdog_cycle
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--enable-logging=stderr",
-    "--v=0",
-    "--virtual-time-budget=5000",
-    "--window-size=1400,900",
-    "--dump-dom",
-]
-
-
-class Opened:
-    """What a browser made of a page."""
-
-    def __init__(self, dom, log):
-        self.dom = dom
-        self.console = [line for line in log.splitlines() if "CONSOLE" in line]
-        body = re.search(r"<body[^>]*>", dom)
-        assert body, f"no body in the browser's answer: {log[-2000:]}"
-        self.state = {
-            name: unescape(value) for name, value in re.findall(r'data-([\w-]+)="([^"]*)"', body[0])
-        }
-
-    @property
-    def is_clean(self):
-        return self.state.get("status") == "ready" and not self.console
 
 
 @pytest.fixture(scope="module")
@@ -61,23 +26,7 @@ def html():
 
 @pytest.fixture
 def browse(tmp_path):
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-
-    def browse(html, fragment=""):
-        path = tmp_path / "page.html"
-        path.write_text(html, encoding="utf-8")
-        command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]
-        done = subprocess.run(
-            [*command, path.as_uri() + fragment],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        return Opened(done.stdout, done.stderr)
-
-    return browse
+    return partial(open_page, tmp_path)
 
 
 def test_the_page_draws_everything_without_a_console_message(browse, html):

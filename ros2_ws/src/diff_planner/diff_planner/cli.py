@@ -43,6 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_replay(commands)
     _add_export(commands)
+    _add_score(commands)
+    _add_evaluate(commands)
     return parser
 
 
@@ -141,6 +143,13 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected 0 or more, got {value}")
+    return value
+
+
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="a folder of models/ or a path (default nano)")
     parser.add_argument("--backend", choices=["openvino", "torch"], help="default openvino")
@@ -211,6 +220,64 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_common(parser, _run_export)
 
 
+def _add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "score",
+        help="score proposals on scenes as NAVSIM does",
+        description="Writes the scores of every proposal on every scene.  Without --proposals: the "
+        "candidates of golden scenes; on other scenes constant velocity, the logged human and an "
+        "IDM driver.  A scene without a reference is given the IDM driver's plan as one.",
+        epilog="example:\n  diff-planner score scenes.npz --proposals plans.npz --metric epdms "
+        "--out out/scores.json",
+        formatter_class=_FORMATTER,
+    )
+    parser.add_argument("scenes", type=Path, help="scenes: JSON, npz, or a folder of them")
+    parser.add_argument(
+        "--proposals",
+        type=Path,
+        metavar="NPZ",
+        help="npz of proposals [S, K, 8, 3] (ego frame, preferred first) and tokens [S]",
+    )
+    parser.add_argument("--metric", choices=["pdms", "epdms"], default="pdms", help="default pdms")
+    parser.add_argument("--out", type=Path, required=True, help="JSON to write")
+    _add_common(parser, _run_score)
+
+
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="score policies on scenes and show them side by side",
+        description="Scores each policy on each scene and writes OUT/NAME.results.jsonl for each "
+        "and one page, OUT/report.html.  Of several proposals for a scene the first counts as the "
+        "policy's choice.",
+        epilog="example:\n  diff-planner evaluate scenes.json --policy idm --policy plans.npz "
+        "--metric pdms --out out/evaluation",
+        formatter_class=_FORMATTER,
+    )
+    parser.add_argument("scenes", type=Path, help="scenes: JSON, npz, or a folder of them")
+    parser.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="NAME|FILE",
+        help="constant_velocity, human, idm, or PROPOSALS.npz; may come several times, the first "
+        "is what the others are compared with",
+    )
+    parser.add_argument("--metric", choices=["pdms", "epdms"], default="pdms", help="default pdms")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="results.jsonl of an earlier run to show beside these; may come several times",
+    )
+    parser.add_argument(
+        "--pictures", type=_count, default=6, help="worst scenes to draw (default 6)"
+    )
+    _add_common(parser, _run_evaluate)
+
+
 def _run_demo(arguments: argparse.Namespace) -> int:
     from diff_planner.data.sample_bag import make_sample_bag
 
@@ -269,6 +336,52 @@ def _run_export(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _run_score(arguments: argparse.Namespace) -> int:
+    from diff_planner.commands.score import ScoreRequest, run_score
+
+    request = ScoreRequest(
+        scenes=arguments.scenes,
+        out=arguments.out,
+        proposals=arguments.proposals,
+        metric=arguments.metric,
+        seed=arguments.seed,
+        command="diff-planner " + " ".join(sys.argv[1:]),
+    )
+    with _progress("score") as on_progress:
+        run = run_score(request, on_progress)
+    print(run.table)
+    for text in run.explanations:
+        print(text)
+    for name, path in run.files.items():
+        print(f"{name:<20} {path}")
+    _write_json(arguments.json, run.to_dict())
+    return EXIT_OK
+
+
+def _run_evaluate(arguments: argparse.Namespace) -> int:
+    from diff_planner.commands.evaluate import EvaluateRequest, evaluate
+
+    with _progress("evaluate") as on_progress:
+        found = evaluate(
+            EvaluateRequest(
+                scenes=arguments.scenes,
+                policies=tuple(arguments.policy),
+                metric=arguments.metric,
+                out=arguments.out,
+                compare=tuple(arguments.compare),
+                pictures=arguments.pictures,
+                seed=arguments.seed,
+                command="diff-planner " + " ".join(sys.argv[1:]),
+            ),
+            on_progress=on_progress,
+        )
+    print(found.table())
+    for name, path in found.files.items():
+        print(f"{name:<20} {path}")
+    _write_json(arguments.json, found.to_dict())
+    return EXIT_OK
+
+
 def _replay(
     arguments: argparse.Namespace,
     *,
@@ -282,9 +395,7 @@ def _replay(
 ) -> int:
     from diff_planner.commands.replay import ReplayRequest, run_replay
 
-    # A log file gets a line now and then, a terminal a moving bar.
-    often = 0.1 if sys.stderr.isatty() else 10.0
-    with tqdm(total=100, desc="replay", leave=False, bar_format=_BAR, mininterval=often) as bar:
+    with _progress("replay") as on_progress:
         run = run_replay(
             ReplayRequest(
                 bag=bag,
@@ -300,7 +411,7 @@ def _replay(
                 seed=arguments.seed,
                 command=shlex.join(["diff-planner", *arguments.words]),
             ),
-            on_progress=lambda share: bar.update(100.0 * share - bar.n),
+            on_progress=on_progress,
         )
     print(_printable(run.table))
     for name, path in run.files.items():
@@ -309,7 +420,18 @@ def _replay(
     return EXIT_OK
 
 
-_BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}"
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[float], None]]:
+    """Show a bar on stderr; yield what takes the share that is done."""
+    # A log file gets a line now and then, a terminal a moving bar.
+    often = 0.1 if sys.stderr.isatty() else 10.0
+    style = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}"
+    with tqdm(total=100, desc=name, leave=False, bar_format=style, mininterval=often) as bar:
+
+        def show(share: float) -> None:
+            bar.update(100.0 * share - bar.n)
+
+        yield show
 
 
 def _write_json(path: Path | None, values: object) -> None:

@@ -34,6 +34,10 @@ class BagError(DiffPlannerError):
     """A bag that cannot be read or written: not there, empty, truncated, disk full."""
 
 
+class SceneError(DiffPlannerError):
+    """A scene or proposals that cannot be used: wrong shape, unknown version, not finite, empty."""
+
+
 class ResultsError(DiffPlannerError):
     """Results or a report that cannot be read or written: unknown version, empty, disk full."""
 

@@ -108,6 +108,17 @@ def transform_poses(pose: ArrayLike, poses: Array) -> Array:
     return out
 
 
+def poses_seen_from(pose: ArrayLike, poses: Array) -> Array:
+    """Return planar poses [..., 3] in the frame that stands at `pose`: undoes `transform_poses`."""
+    x, y, yaw = np.asarray(pose, dtype=np.float64)
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    # Differences first: world coordinates may be millions of metres.
+    dx, dy = poses[..., 0] - x, poses[..., 1] - y
+    return np.stack(
+        [cos * dx + sin * dy, -sin * dx + cos * dy, wrap_angle(poses[..., 2] - yaw)], axis=-1
+    )
+
+
 def constant_twist(speed_mps: float, yaw_rate_radps: float, times_s: Array) -> Array:
     """Return the poses [N, 3] reached from the origin at constant speed and yaw rate."""
     yaw = yaw_rate_radps * times_s
@@ -122,6 +133,33 @@ def arc_lengths(points: Array) -> Array:
     """Return the distance [P] travelled along a polyline [P, >=2] at each of its points."""
     steps = np.hypot(np.diff(points[:, 0]), np.diff(points[:, 1]))
     return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def project_on_polyline(points: Array, polyline: Array) -> tuple[Array, Array]:
+    """Return where the nearest point of a polyline lies for each point, and how far aside.
+
+    Args:
+        points: [N, 2].
+        polyline: [P, >=2], P >= 2; steps without length are allowed.
+
+    Returns:
+        The arc length [N] of the nearest point (0 to the polyline's length) and the distance [N] to
+        it, positive where the point is left of the nearest segment.
+    """
+    start, step = polyline[:-1, :2], np.diff(polyline[:, :2], axis=0)
+    length = np.hypot(step[:, 0], step[:, 1])
+    along = start[None] - points[:, None]
+    squared = length * length
+    share = -(along * step).sum(axis=-1) / np.where(squared > 0.0, squared, 1.0)
+    share = np.clip(share, 0.0, 1.0)
+    aside = along + share[..., None] * step
+    distance = np.hypot(aside[..., 0], aside[..., 1])
+    nearest = np.argmin(distance, axis=1)
+    row = np.arange(len(points))
+    s = arc_lengths(polyline)[nearest] + share[row, nearest] * length[nearest]
+    to_point = -aside[row, nearest]
+    left = step[nearest, 0] * to_point[:, 1] - step[nearest, 1] * to_point[:, 0]
+    return s, np.where(left < 0.0, -1.0, 1.0) * distance[row, nearest]
 
 
 def box_corners(x_m: float, y_m: float, yaw_rad: float, length_m: float, width_m: float) -> Array:

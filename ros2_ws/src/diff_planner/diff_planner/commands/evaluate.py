@@ -1,0 +1,261 @@
+"""`diff-planner evaluate`: policies on scenes, to results and one page."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diff_planner.commands.scene_scores import SceneScores, scene_scores, without_plan
+from diff_planner.errors import ConfigError, ResultsError
+from diff_planner.metrics.comfort import PreviousPlan
+from diff_planner.metrics.prepared import PreparedScene
+from diff_planner.policies.baselines import BASELINES, with_reference
+from diff_planner.report.evaluation_figures import Run, checked_runs, figure
+from diff_planner.report.evaluation_page import EvaluationPage
+from diff_planner.report.metric_words import Group, MetricWords, in_order
+from diff_planner.report.provenance import commit, machine
+from diff_planner.report.results import (
+    Metric,
+    ResultHeader,
+    ResultLine,
+    Results,
+    read_results,
+    write_results,
+)
+from diff_planner.report.scene_view import scene_view
+from diff_planner.scene.load import load_scenes
+from diff_planner.scene.proposals_file import load_proposals
+from diff_planner.scene.schema import Scene
+
+Array = NDArray[np.float64]
+RESULTS_ENDING = ".results.jsonl"
+_EC_REACH_S = 0.55  # a plan older than this is not compared with: planner_facts 3.5, EC
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """What was asked for on the command line."""
+
+    scenes: Path
+    policies: tuple[str, ...]
+    """Names of baselines, or npz files of proposals."""
+    metric: str
+    """"pdms" or "epdms"."""
+    out: Path
+    compare: tuple[str, ...] = ()
+    """Results of earlier runs: FILE or NAME=FILE."""
+    pictures: int = 6
+    seed: int = 0
+    command: str = "diff-planner evaluate"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of it."""
+
+    runs: tuple[Run, ...]
+    files: dict[str, Path]
+    """What was written, by what it is."""
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON: the mean and interval of each metric of each run."""
+        return {
+            "runs": {run.name: self._figures(run) for run in self.runs},
+            "files": {name: str(path) for name, path in self.files.items()},
+        }
+
+    def table(self) -> str:
+        """Return the table that the terminal shows."""
+        lines = []
+        for run in self.runs:
+            words = [w for w in _measured(run) if w.group in (Group.TOTAL, Group.SUB_SCORE)]
+            lines.append(f"{run.name}: {len(run.scenes)} scenes")
+            for w in words:
+                found = figure(run, w, self.seed)
+                if found.mean is None:
+                    had = f"{found.evaluated} of {found.scenes} scenes have it"
+                    if found.partial is not None:
+                        had += f", their mean {found.partial:.1f}"
+                    had += f"; {found.reason}"
+                    lines.append(f"  {w.short:<14} not evaluated: {had}")
+                    continue
+                bounds = found.interval
+                text = "" if bounds is None else f"  [{bounds.low:.1f}, {bounds.high:.1f}]"
+                lines.append(f"  {w.short:<14} {found.mean:6.1f}{text}")
+        return "\n".join(lines)
+
+    def _figures(self, run: Run) -> dict[str, Any]:
+        found = {w.key: figure(run, w, self.seed) for w in _measured(run)}
+        return {
+            key: {
+                "mean_on_page": f.mean,
+                "interval": None if f.interval is None else [f.interval.low, f.interval.high],
+                "evaluated": f.evaluated,
+                "scenes": f.scenes,
+                "reason": f.reason,
+            }
+            for key, f in found.items()
+        }
+
+
+@dataclass(frozen=True)
+class _Policy:
+    name: str
+    propose: Callable[[Scene], Array | str]
+    """Returns [K, 8, 3] in ego frame, or why there is no plan."""
+
+
+class _Scorer:
+    """Scores policies on scenes, each after the scene that came shortly before it in its log."""
+
+    def __init__(self, scenes: tuple[Scene, ...], metric: str) -> None:
+        self._metric = metric
+        self._before: dict[str, Scene] = {}
+        ordered = sorted(scenes, key=lambda scene: (scene.log, scene.time_s))
+        for earlier, later in pairwise(ordered):
+            is_near = 0.0 < later.time_s - earlier.time_s < _EC_REACH_S
+            if metric == "epdms" and earlier.log == later.log and is_near:
+                self._before[later.token] = earlier
+        self._states: dict[str, tuple[str, Array | None]] = {}
+
+    def score(self, policy: _Policy, scene: Scene) -> SceneScores:
+        proposals = policy.propose(scene)
+        if isinstance(proposals, str):
+            return without_plan(self._metric, proposals)
+        ready = PreparedScene.of(scene)
+        scores = scene_scores(ready, proposals, self._metric, self._previous(policy, scene))
+        self._states[policy.name] = (scene.token, scores.states)
+        return scores
+
+    def _previous(self, policy: _Policy, scene: Scene) -> PreviousPlan | None:
+        before = self._before.get(scene.token)
+        if before is None:
+            return None
+        token, states = self._states.get(policy.name, ("", None))
+        if token != before.token:  # not the scene just scored: what comes before it plays no part
+            proposals = policy.propose(before)
+            if isinstance(proposals, str):
+                return None
+            ready = PreparedScene.of(before)
+            states = scene_scores(ready, proposals, self._metric).states
+        return None if states is None else PreviousPlan(states, scene.time_s - before.time_s)
+
+
+def evaluate(
+    request: EvaluateRequest, on_progress: Callable[[float], None] | None = None
+) -> Evaluation:
+    """Score policies on scenes and write OUT/NAME.results.jsonl for each and OUT/report.html.
+
+    Raises:
+        DiffPlannerError: scenes, proposals or earlier results cannot be used, there is nothing to
+            show, or a file cannot be written.
+    """
+    if not request.policies and not request.compare:
+        raise ConfigError("expected at least one --policy or --compare, got none")
+    scenes = tuple(with_reference(scene) for scene in load_scenes(request.scenes))
+    policies = [_policy(text, scenes) for text in request.policies]
+    earlier = [_earlier(text) for text in request.compare]
+    names = [policy.name for policy in policies] + [run.name for run in earlier]
+    if len(names) != len(set(names)):
+        raise ResultsError(f"expected a different name for each run, got {', '.join(names)}")
+    lines: dict[str, list[ResultLine]] = {policy.name: [] for policy in policies}
+    scorer = _Scorer(scenes, request.metric)
+    for index, scene in enumerate(scenes):
+        for policy in policies:
+            metrics = scorer.score(policy, scene).metrics
+            line = ResultLine(kind="scene", name=scene.token, metrics=metrics)
+            lines[policy.name].append(line)
+        if on_progress is not None:
+            on_progress((index + 1) / len(scenes))
+    files: dict[str, Path] = {}
+    runs = []
+    for policy in policies:
+        header = _header(request, policy.name)
+        files[policy.name] = request.out / f"{policy.name}{RESULTS_ENDING}"
+        filled = _filled(lines[policy.name], request.metric)
+        write_results(files[policy.name], header, filled)
+        runs.append(Run(policy.name, Results(header, tuple(filled))))
+    runs = checked_runs([*runs, *earlier])
+    files["page"] = request.out / "report.html"
+    title = f"{request.metric.upper()} on {request.scenes.name}"
+    page = EvaluationPage(runs, key=request.metric, title=title, seed=request.seed)
+    by_token = {scene.token: scene for scene in scenes}
+    worst = [by_token[token] for token in page.worst_scenes() if token in by_token]
+    page.write(files["page"], [_view(s, policies, scorer) for s in worst[: request.pictures]])
+    return Evaluation(tuple(runs), files, request.seed)
+
+
+def _filled(lines: list[ResultLine], metric: str) -> list[ResultLine]:
+    """Give scenes without a plan the metrics that the others have, not evaluated for the reason."""
+    units = {key: found.unit for line in lines for key, found in line.metrics.items()}
+    filled = []
+    for line in lines:
+        reason = line.metrics[metric].reason
+        absent = {k: Metric.missing(reason, u) for k, u in units.items() if k not in line.metrics}
+        filled.append(line.model_copy(update={"metrics": line.metrics | absent}))
+    return filled
+
+
+def _view(scene: Scene, policies: list[_Policy], scorer: _Scorer) -> dict[str, Any]:
+    """Draw a scene; it is scored again, so that the plans of all others need no memory."""
+    scored = {policy.name: scorer.score(policy, scene) for policy in policies}
+    plans = {name: scores.plan for name, scores in scored.items() if scores.plan is not None}
+    return scene_view(scene, plans)
+
+
+def _policy(text: str, scenes: tuple[Scene, ...]) -> _Policy:
+    if text in BASELINES:
+        driver = BASELINES[text]
+
+        def propose(scene: Scene) -> Array | str:
+            poses = driver(scene)
+            return poses if isinstance(poses, str) else poses[None]
+
+        return _Policy(text, propose)
+    if not text.endswith(".npz"):
+        known = ", ".join(BASELINES)
+        raise ConfigError(f"--policy: expected {known} or a file PROPOSALS.npz, got {text!r}")
+    proposals = load_proposals(Path(text), [scene.token for scene in scenes])
+    return _Policy(Path(text).stem, lambda scene: proposals[scene.token])
+
+
+def _earlier(text: str) -> Run:
+    name, separator, file = text.partition("=")
+    path = Path(file if separator else text)
+    return Run(name if separator else path.name.removesuffix(RESULTS_ENDING), read_results(path))
+
+
+def _header(request: EvaluateRequest, name: str) -> ResultHeader:
+    return ResultHeader(
+        command=request.command,
+        config={
+            "metric": request.metric,
+            "policy": name,
+            "scenes": request.scenes.name,
+            "scenes_sha256": _digest(request.scenes),
+        },
+        commit=commit(),
+        seed=request.seed,
+        machine=machine(),
+    )
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the files of a folder in order of name."""
+    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _measured(run: Run) -> list[MetricWords]:
+    return in_order({key for line in run.results.lines for key in line.metrics})

@@ -1,0 +1,1 @@
+"""One metric per file: numpy only, each value with its validity."""

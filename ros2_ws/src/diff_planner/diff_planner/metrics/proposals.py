@@ -1,0 +1,86 @@
+"""From the 8 poses of a planner to the 41 poses that are tracked.
+
+NAVSIM joins the actual initial pose and the 8 poses by straight lines (heading unwrapped) and
+samples them each 0.1 s; velocities a model may give are ignored.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diff_planner.errors import InputError
+from diff_planner.geometry import wrap_angle
+from diff_planner.types import HORIZON_STEPS, NETWORK_DT_S, PLAN_DT_S, PLAN_POINTS
+
+Array = NDArray[np.float64]
+
+_SUBSTEPS = round(NETWORK_DT_S / PLAN_DT_S)
+PROPOSAL_TIMES_S = np.arange(1, HORIZON_STEPS + 1) * NETWORK_DT_S
+"""[8] when a proposal's poses are reached."""
+
+
+def checked_proposals(proposals: Array) -> Array:
+    """Return proposals [K, 8, 3] as float64.
+
+    Raises:
+        InputError: another shape, none at all, or a number that is not finite.
+    """
+    poses = np.asarray(proposals, dtype=np.float64)
+    if poses.ndim != 3 or poses.shape[1:] != (HORIZON_STEPS, 3) or len(poses) == 0:
+        raise InputError(f"proposals: expected shape [K, {HORIZON_STEPS}, 3], got {poses.shape}")
+    is_finite = np.isfinite(poses).all(axis=(1, 2))
+    if not is_finite.all():
+        wrong = np.flatnonzero(~is_finite).tolist()
+        raise InputError(f"proposals: expected finite poses, not so in proposals {wrong[:10]}")
+    return poses
+
+
+def interpolate_proposals(proposals: Array) -> Array:
+    """Return poses [K, 41, 3] each 0.1 s of proposals [K, 8, 3]; ego frame, heading unwrapped."""
+    knots = np.zeros((len(proposals), HORIZON_STEPS + 1, 3))
+    knots[:, 1:] = proposals
+    knots[..., 2] = np.unwrap(knots[..., 2], axis=1)
+    share = (np.arange(_SUBSTEPS) / _SUBSTEPS)[:, None]
+    poses = np.empty((len(proposals), PLAN_POINTS, 3))
+    between = knots[:, :-1, None] + share * np.diff(knots, axis=1)[:, :, None]  # [K, 8, 5, 3]
+    poses[:, :-1] = between.reshape(len(proposals), PLAN_POINTS - 1, 3)
+    poses[:, -1] = knots[:, -1]
+    return poses
+
+
+def proposal_from_poses(ego_pose: Array, times_s: Array, poses: Array) -> Array:
+    """Return the proposal [8, 3] in ego frame that follows poses [T, 3] given in the world.
+
+    Args:
+        ego_pose: [3] x, y, yaw of the ego in the world, at 0 s.
+        times_s: [T] growing seconds above 0; must reach 4 s.
+        poses: [T, 3] x, y, yaw of the rear axle in the world.
+
+    Raises:
+        InputError: the poses end before 4 s.
+    """
+    if times_s[-1] < PROPOSAL_TIMES_S[-1] - 1e-6:
+        raise InputError(
+            f"future poses: expected {PROPOSAL_TIMES_S[-1]} s of them, got {times_s[-1]:.2f} s"
+        )
+    local = to_local_frame(ego_pose, poses)
+    known_times = np.concatenate([[0.0], times_s])
+    known = np.concatenate([np.zeros((1, 3)), local])
+    known[:, 2] = np.unwrap(known[:, 2])
+    columns = [np.interp(PROPOSAL_TIMES_S, known_times, known[:, i]) for i in range(3)]
+    proposal = np.stack(columns, axis=-1)
+    proposal[:, 2] = wrap_angle(proposal[:, 2])
+    return proposal
+
+
+def to_local_frame(origin: Array, poses: Array) -> Array:
+    """Return poses [..., 2 or more] (x, y and, if there, yaw) of the world in `origin`'s frame."""
+    cos, sin = np.cos(origin[2]), np.sin(origin[2])
+    local = np.array(poses, dtype=np.float64)
+    x, y = local[..., 0] - origin[0], local[..., 1] - origin[1]
+    local[..., 0] = cos * x + sin * y
+    local[..., 1] = cos * y - sin * x
+    if local.shape[-1] > 2:
+        local[..., 2] = wrap_angle(local[..., 2] - origin[2])
+    return local

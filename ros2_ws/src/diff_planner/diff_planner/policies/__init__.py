@@ -1,0 +1,1 @@
+"""Drivers without a network: what a planner's scores are held against."""

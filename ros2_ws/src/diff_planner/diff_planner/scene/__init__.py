@@ -1,0 +1,1 @@
+"""One planning moment with its future: what metrics, simulator and RL read."""
