@@ -1,4 +1,5 @@
 import errno
+import os
 
 import pytest
 
@@ -46,3 +47,16 @@ def test_a_name_that_is_too_long_is_a_sentence(tmp_path, name):
         whole_file(tmp_path / name) as partial,
     ):
         partial.write_text("x")
+
+
+def test_a_link_is_followed_and_what_is_no_file_is_left_alone(tmp_path):
+    (tmp_path / "target.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "target.txt")
+    with whole_file(tmp_path / "link.txt") as partial:
+        partial.write_text("new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "target.txt").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="expected a file"), whole_file(tmp_path / "pipe"):
+        pass
+    assert (tmp_path / "pipe").is_fifo()

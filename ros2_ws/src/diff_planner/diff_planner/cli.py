@@ -8,52 +8,38 @@ from __future__ import annotations
 
 import argparse
 import glob
+import io
 import json
 import logging
 import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
-from diff_planner import __version__
-from diff_planner.errors import ConfigError, DiffPlannerError, OutputError
+from diff_planner.commands.arguments import Run, build_parser
+from diff_planner.errors import BagError, ConfigError, DiffPlannerError, OutputError
 from diff_planner.files import make_folder, whole_file
 
 EXIT_OK, EXIT_CHECK_FAILED, EXIT_BAD_INPUT = 0, 1, 2
 EXIT_INTERRUPTED, EXIT_NO_READER, EXIT_TERMINATED = 130, 141, 143
-_FORMATTER = argparse.RawDescriptionHelpFormatter
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
-        prog="diff-planner",
-        description="A truncated-diffusion planner for vehicles that run ROS 2.",
-        epilog="example:\n  diff-planner demo --out out/demo",
-        formatter_class=_FORMATTER,
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_demo(commands)
-    _add_doctor(commands)
-    _add_replay(commands)
-    _add_export(commands)
-    _add_score(commands)
-    _add_evaluate(commands)
-    return parser
+_PROGRESS_PERIOD_S = 10.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
-    arguments = build_parser().parse_args(words, argparse.Namespace(words=words))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without the letters of a bag's name
+            stream.reconfigure(errors="backslashreplace")
+    arguments = build_parser(_RUNS).parse_args(words, argparse.Namespace(words=words))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    run: Callable[[argparse.Namespace], int] = arguments.run
+    run: Run = arguments.run
     try:
         with _tidy_when_terminated():
             _check_outputs(arguments)
@@ -73,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read the output has left, as `head` does; what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NO_READER
+    except OSError as error:
+        print(_printable(f"diff-planner {arguments.command}: {error}"), file=sys.stderr)
+        return EXIT_BAD_INPUT
 
 
 @contextmanager
@@ -115,179 +104,17 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
-def _add_common(parser: argparse.ArgumentParser, run: Callable[..., int]) -> None:
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
-    parser.add_argument(
-        "--seed", type=_seed, help="seed of all noise (default: the configuration's, else 0)"
-    )
-    parser.set_defaults(run=run)
-
-
-def _bag(text: str) -> Path:
-    """Return a path with a name, which "." has not: results and pages are named after the bag."""
-    path = Path(text)
-    return path if path.name not in ("", "..") else path.resolve()
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"expected 0 to 2^63 - 1, got {value}")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text}")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected 0 or more, got {value}")
-    return value
-
-
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", help="a folder of models/ or a path (default nano)")
-    parser.add_argument("--backend", choices=["openvino", "torch"], help="default openvino")
-    parser.add_argument("--threads", type=int, help="inference threads (default 1)")
-
-
-def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "demo",
-        help="make a sample bag, plan on it, show the result",
-        description="Makes a synthetic 5 s bag, replays it through the planner and writes a page.",
-        epilog="example:\n  diff-planner demo --out out/demo",
-        formatter_class=_FORMATTER,
-    )
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder to write to")
-    _add_model_options(parser)
-    _add_common(parser, _run_demo)
-
-
-def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "doctor",
-        help="say whether a bag can drive the planner",
-        description="Examines topics, rates, sync, clocks, calibration and frames of a bag and "
-        "prints the configuration to use.  Exit 0 when the bag can drive the planner, else 1.",
-        epilog="example:\n  diff-planner doctor bags/drive.mcap --config-out drive.yaml",
-        formatter_class=_FORMATTER,
-    )
-    parser.add_argument("bag", type=_bag, help="bag folder, .mcap or .db3")
-    parser.add_argument("--config", type=Path, help="judge against this configuration")
-    parser.add_argument("--config-out", type=Path, help="write the configuration to use")
-    _add_common(parser, _run_doctor)
-
-
-def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "replay",
-        help="plan on a recorded bag, lock-step and deterministic",
-        description="Feeds a bag through the planner and writes plans, candidates and status into "
-        "a new bag.  Without --config the topics are found as `doctor` finds them.",
-        epilog="example:\n  diff-planner replay drive.mcap --out plans.mcap --report report.html",
-        formatter_class=_FORMATTER,
-    )
-    parser.add_argument("bag", type=_bag, help="bag folder, .mcap or .db3")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="bag to write: OUT.mcap, or a folder"
-    )
-    parser.add_argument("--report", type=Path, help="page to write, REPORT.html")
-    parser.add_argument("--config", type=Path, help="planner configuration (YAML)")
-    parser.add_argument("--start", type=_seconds, default=0.0, help="seconds to skip")
-    parser.add_argument("--duration", type=_seconds, help="seconds to replay (default: all)")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
-    _add_model_options(parser)
-    _add_common(parser, _run_replay)
-
-
-def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "export",
-        help="write a model folder: weights, ONNX with all steps inside, card (needs torch)",
-        description="Builds the nano network, untrained, from a seed and writes a model folder.  "
-        "Refused when the ONNX differs from torch.",
-        epilog="example:\n  diff-planner export --model nano --out models/my_nano --seed 1",
-        formatter_class=_FORMATTER,
-    )
-    parser.add_argument("--model", choices=["nano"], default="nano", help="which network")
-    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
-    _add_common(parser, _run_export)
-
-
-def _add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "score",
-        help="score proposals on scenes as NAVSIM does",
-        description="Writes the scores of every proposal on every scene.  Without --proposals: the "
-        "candidates of golden scenes; on other scenes constant velocity, the logged human and an "
-        "IDM driver.  A scene without a reference is given the IDM driver's plan as one.",
-        epilog="example:\n  diff-planner score scenes.npz --proposals plans.npz --metric epdms "
-        "--out out/scores.json",
-        formatter_class=_FORMATTER,
-    )
-    parser.add_argument("scenes", type=Path, help="scenes: JSON, npz, or a folder of them")
-    parser.add_argument(
-        "--proposals",
-        type=Path,
-        metavar="NPZ",
-        help="npz of proposals [S, K, 8, 3] (ego frame, preferred first) and tokens [S]",
-    )
-    parser.add_argument("--metric", choices=["pdms", "epdms"], default="pdms", help="default pdms")
-    parser.add_argument("--out", type=Path, required=True, help="JSON to write")
-    _add_common(parser, _run_score)
-
-
-def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "evaluate",
-        help="score policies on scenes and show them side by side",
-        description="Scores each policy on each scene and writes OUT/NAME.results.jsonl for each "
-        "and one page, OUT/report.html.  Of several proposals for a scene the first counts as the "
-        "policy's choice.",
-        epilog="example:\n  diff-planner evaluate scenes.json --policy idm --policy plans.npz "
-        "--metric pdms --out out/evaluation",
-        formatter_class=_FORMATTER,
-    )
-    parser.add_argument("scenes", type=Path, help="scenes: JSON, npz, or a folder of them")
-    parser.add_argument(
-        "--policy",
-        action="append",
-        default=[],
-        metavar="NAME|FILE",
-        help="constant_velocity, human, idm, or PROPOSALS.npz; may come several times, the first "
-        "is what the others are compared with",
-    )
-    parser.add_argument("--metric", choices=["pdms", "epdms"], default="pdms", help="default pdms")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    parser.add_argument(
-        "--compare",
-        action="append",
-        default=[],
-        metavar="[NAME=]FILE",
-        help="results.jsonl of an earlier run to show beside these; may come several times",
-    )
-    parser.add_argument(
-        "--pictures", type=_count, default=6, help="worst scenes to draw (default 6)"
-    )
-    _add_common(parser, _run_evaluate)
-
-
 def _run_demo(arguments: argparse.Namespace) -> int:
     from diff_planner.data.sample_bag import make_sample_bag
 
     out: Path = arguments.out
     bag = out / "sample.mcap"
-    if bag.exists():
+    if _is_whole(bag):
         print(f"using the sample bag of an earlier run: {bag}", file=sys.stderr)
     else:
         print(f"making a sample bag, about 20 s: {bag}", file=sys.stderr)
         make_folder(out)
+        bag.unlink(missing_ok=True)
         make_sample_bag(bag)
     return _replay(
         arguments,
@@ -296,6 +123,16 @@ def _run_demo(arguments: argparse.Namespace) -> int:
         page=out / "report.html",
         overwrite=True,
     )
+
+
+def _is_whole(bag: Path) -> bool:
+    from diff_planner.data.bag_reader import BagReader
+
+    try:
+        with BagReader(bag):
+            return True
+    except BagError:
+        return False
 
 
 def _run_doctor(arguments: argparse.Namespace) -> int:
@@ -344,8 +181,8 @@ def _run_score(arguments: argparse.Namespace) -> int:
         out=arguments.out,
         proposals=arguments.proposals,
         metric=arguments.metric,
-        seed=arguments.seed,
-        command="diff-planner " + " ".join(sys.argv[1:]),
+        seed=arguments.seed or 0,
+        command=_command_line(arguments),
     )
     with _progress("score") as on_progress:
         run = run_score(request, on_progress)
@@ -370,8 +207,8 @@ def _run_evaluate(arguments: argparse.Namespace) -> int:
                 out=arguments.out,
                 compare=tuple(arguments.compare),
                 pictures=arguments.pictures,
-                seed=arguments.seed,
-                command="diff-planner " + " ".join(sys.argv[1:]),
+                seed=arguments.seed or 0,
+                command=_command_line(arguments),
             ),
             on_progress=on_progress,
         )
@@ -409,7 +246,7 @@ def _replay(
                 backend=arguments.backend,
                 threads=arguments.threads,
                 seed=arguments.seed,
-                command=shlex.join(["diff-planner", *arguments.words]),
+                command=_command_line(arguments),
             ),
             on_progress=on_progress,
         )
@@ -423,10 +260,11 @@ def _replay(
 @contextmanager
 def _progress(name: str) -> Iterator[Callable[[float], None]]:
     """Show a bar on stderr; yield what takes the share that is done."""
-    # A log file gets a line now and then, a terminal a moving bar.
-    often = 0.1 if sys.stderr.isatty() else 10.0
+    if not sys.stderr.isatty():
+        yield _lines_of_progress(name)
+        return
     style = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}"
-    with tqdm(total=100, desc=name, leave=False, bar_format=style, mininterval=often) as bar:
+    with tqdm(total=100, desc=name, leave=False, bar_format=style) as bar:
 
         def show(share: float) -> None:
             bar.update(100.0 * share - bar.n)
@@ -434,11 +272,39 @@ def _progress(name: str) -> Iterator[Callable[[float], None]]:
         yield show
 
 
+def _lines_of_progress(name: str) -> Callable[[float], None]:
+    """Return what writes a line now and then: a log file is no place for a moving bar."""
+    last_s = time.monotonic()
+
+    def show(share: float) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s >= _PROGRESS_PERIOD_S:
+            last_s = time.monotonic()
+            print(f"{name}: {share:.0%}", file=sys.stderr)
+
+    return show
+
+
+def _command_line(arguments: argparse.Namespace) -> str:
+    """Return the command so that it can be pasted into a shell."""
+    return shlex.join(["diff-planner", *arguments.words])
+
+
 def _write_json(path: Path | None, values: object) -> None:
     if path is not None:
         text = json.dumps(values, indent=2, allow_nan=False) + "\n"
         with whole_file(path) as partial:
             partial.write_text(text, encoding="utf-8")
+
+
+_RUNS: dict[str, Run] = {
+    "demo": _run_demo,
+    "doctor": _run_doctor,
+    "replay": _run_replay,
+    "export": _run_export,
+    "score": _run_score,
+    "evaluate": _run_evaluate,
+}
 
 
 if __name__ == "__main__":

@@ -90,12 +90,8 @@ def plan(
         if not starts_elsewhere(held.states[None], ego, config.safety).any():
             candidates.append(held)
     if (stamp_ns - first_fault_ns) * 1e-9 <= limits.comfortable_stop_s:
-        lateral = config.safety.max_lateral_acceleration_mps2
-        candidates.append(
-            comfortable_stop(
-                stamp_ns, ego, last, vehicle, limits, max_lateral_acceleration_mps2=lateral
-            )
-        )
+        lateral = {"max_lateral_acceleration_mps2": config.safety.max_lateral_acceleration_mps2}
+        candidates.append(comfortable_stop(stamp_ns, ego, last, vehicle, limits, **lateral))
     if lidar is None or abs(ego.stamp_ns - lidar.stamp_ns) > _SWEEP_MAX_AGE_NS:
         allowed = [c for c in candidates if before is None or c.source >= before]
     else:
