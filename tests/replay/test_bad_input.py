@@ -81,6 +81,19 @@ def test_a_window_without_a_cycle(replay, sample_bag, window):
     assert "no cycle between --start and its end; the bag lasts 1.1 s" in sentence
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("inputs: {lidar: {topic: /lidr}}\n", "no lidar topic: expected ['/lidr']"),
+        ("inputs: {odometry: {topic: /odm}}\n", "no odometry topic: expected ['/odm']"),
+        ("inputs: {cameras: {}}\n", "no camera topic: expected one to be configured"),
+    ],
+)
+def test_a_needed_topic_that_the_bag_has_not(replay, sample_bag, tmp_path, text, sentence):
+    (tmp_path / "c.yaml").write_text(text)
+    assert sentence in replay(sample_bag, "--config", tmp_path / "c.yaml")
+
+
 def test_an_unknown_configuration_key(replay, sample_bag, tmp_path):
     (tmp_path / "c.yaml").write_text("inputs: {anchr: lidar}\n")
     sentence = replay(sample_bag, "--config", tmp_path / "c.yaml")

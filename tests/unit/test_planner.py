@@ -194,7 +194,7 @@ def test_a_fallback_asked_for_in_another_frame_is_a_stop_by_the_known_motion(nan
     planner.plan(make_planner_input())
     output = planner.fallback(STAMP_NS + PERIOD_NS, make_ego(frame_id="map"), "anchor silent")
     assert output.source is Source.FALLBACK_STOP
-    assert output.reason == "anchor silent"
+    assert output.reason.startswith("anchor silent")
     assert output.trajectory.states[0, StateIndex.SPEED] == 8.0
 
 
@@ -237,6 +237,26 @@ def test_a_fallback_that_is_not_finite_never_leaves(nano):
     output = planner.fallback(STAMP_NS + 1, ego, "silent")
     assert output.source in (Source.FALLBACK_STOP, Source.EMERGENCY_STOP)
     assert np.isfinite(output.trajectory.states).all()
+
+
+def test_an_odometry_that_jumps_is_degraded_with_its_metres_and_forgets_the_last_plan(nano):
+    planner = Planner(PlannerConfig(), Scripted(nano.card, straight(8.0)))
+    first = make_planner_input()
+    planner.plan(first)
+    moved = later(first, 1)
+    ego = replace(moved.ego, odom_SE3_ego=se3_from_yaw(40.8, 0.0, 0.0))
+    output = planner.plan(replace(moved, ego=ego))
+    assert output.state is PlannerState.DEGRADED
+    assert output.faults == FaultBit.DISCONTINUOUS
+    assert output.reason == "odometry jumped 40.8 m in 0.10 s at 8.0 m/s"
+    assert planner.plan(later(replace(moved, ego=ego), 1)).source is not Source.UNKNOWN
+
+
+def test_an_odometry_that_drives_on_is_no_jump(nano):
+    planner = Planner(PlannerConfig(), Scripted(nano.card, straight(8.0)))
+    first = make_planner_input()
+    states = [planner.plan(later(first, k)).state for k in range(8)]
+    assert set(states) == {PlannerState.NOMINAL}
 
 
 def test_without_lidar_there_is_no_network_plan_and_the_health_says_why(nano):

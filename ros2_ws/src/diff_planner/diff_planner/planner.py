@@ -46,6 +46,11 @@ from diff_planner.types import (
 
 logger = logging.getLogger("diff_planner")
 
+_JUMP_SPAN_S = 1.0
+"""Over longer times without a plan nothing is said about where the vehicle may be."""
+_JUMP_SLACK_M = 1.0
+"""What a localisation may correct itself by without a word."""
+
 
 class StageClock:
     """Wall-clock milliseconds of each stage of a cycle."""
@@ -147,8 +152,8 @@ class Planner:
             health: what the synchronizer found of each input.
         """
         self._overtaken += 1
-        if ego is not None:
-            self._forget_another_frame(ego)
+        if ego is not None and (broken := self._localisation_break(ego)):
+            faults, reason = faults | FaultBit.DISCONTINUOUS, f"{reason}; {broken}"
         # An estimated stamp may lie after those that follow; time must not run out backwards.
         since_ns = stamp_ns if self._fault_since_ns is None else self._fault_since_ns
         self._fault_since_ns = min(since_ns, stamp_ns)
@@ -184,7 +189,8 @@ class Planner:
 
     def _choose(self, planner_input: PlannerInput, clock: StageClock) -> _Choice:
         _require_sensors(planner_input)
-        self._forget_another_frame(planner_input.ego)
+        broken = self._localisation_break(planner_input.ego)
+        notice = FaultBit.DISCONTINUOUS if broken else FaultBit.NONE
         inputs = self._features.build(planner_input)
         clock.mark("features")
         draws = noise.draw(self.backend.card.noise, self.config.model.seed, planner_input.stamp_ns)
@@ -213,9 +219,10 @@ class Planner:
             selected=int(passed[0]) if passed else -1,
         )
         if passed:
-            return _Choice(candidates, states[passed[0]], FaultBit.NONE, "")
+            return _Choice(candidates, states[passed[0]], notice, broken)
         tried = bits[order[: self.config.selection.max_tries]]
-        return _Choice(candidates, None, _fault_of(tried), _why_none(tried))
+        why = "; ".join(filter(None, [_why_none(tried), broken]))
+        return _Choice(candidates, None, notice | _fault_of(tried), why)
 
     def _keep(self, planner_input: PlannerInput, states: NDArray[np.float64]) -> None:
         """Take a plan for the last valid one; a fault that lasted is over."""
@@ -228,15 +235,16 @@ class Planner:
         assert choice.states is not None
         trajectory = Trajectory(planner_input.stamp_ns, Source.DIFFUSION, choice.states)
         ego = planner_input.ego
-        missing = [h.reason or h.name for h in planner_input.health if h.fault]
+        faults = planner_input.faults | choice.faults
+        suffering = [h.reason or h.name for h in planner_input.health if h.fault]
         return PlannerOutput(
             trajectory=trajectory,
             odom_SE3_ego=ego.odom_SE3_ego,
             frame_id=ego.frame_id,
             plan_id=next(self._plan_ids),
-            state=PlannerState.DEGRADED if planner_input.faults else PlannerState.NOMINAL,
-            faults=planner_input.faults,
-            reason="; ".join(missing),
+            state=PlannerState.DEGRADED if faults else PlannerState.NOMINAL,
+            faults=faults,
+            reason="; ".join(filter(None, [*suffering, choice.reason])),
             candidates=choice.candidates,
             health=planner_input.health,
             seed=self.config.model.seed,
@@ -265,11 +273,30 @@ class Planner:
             raise ArithmeticError(f"its {trajectory.source.name} plan is not finite")
         return trajectory
 
-    def _forget_another_frame(self, ego: EgoState) -> None:
-        """Forget a plan whose place was told in another frame: it cannot be carried to this one."""
-        if self._last is not None and ego.frame_id != self._last.frame_id:
-            logger.info("odometry frame changed: %s to %s", self._last.frame_id, ego.frame_id)
-            self._forget()
+    def _localisation_break(self, ego: EgoState) -> str:
+        """Forget a last plan that the odometry no longer leads on from; return why, or "".
+
+        Its place was told in another frame, or the vehicle stands where it cannot have driven to.
+        Without this, a localisation that fails would look like a recovery after a fallback.
+        """
+        last = self._last
+        if last is None:
+            return ""
+        if ego.frame_id != last.frame_id:
+            broken = f"odometry frame changed from {last.frame_id} to {ego.frame_id}"
+        else:
+            elapsed_s = (ego.stamp_ns - last.stamp_ns) * 1e-9
+            with np.errstate(over="ignore"):  # too far for a number is a jump as well
+                offset = ego.odom_SE3_ego[:2, 3] - last.odom_SE3_ego[:2, 3]
+                moved_m = float(np.hypot(*offset))
+            speed = max(abs(ego.speed_mps), abs(last.trajectory.states[0, StateIndex.SPEED]))
+            reach_m = (speed + self.config.vehicle.max_deceleration_mps2 * elapsed_s) * elapsed_s
+            if not 0.0 <= elapsed_s <= _JUMP_SPAN_S or moved_m <= reach_m + _JUMP_SLACK_M:
+                return ""
+            broken = f"odometry jumped {moved_m:.1f} m in {elapsed_s:.2f} s at {speed:.1f} m/s"
+        logger.warning("%s", broken)
+        self._forget()
+        return broken
 
     def _last_states(self, planner_input: PlannerInput) -> FloatArray | None:
         """Return the last plan's states [N, 7] from now on, in base_link at the new stamp."""

@@ -162,6 +162,16 @@ class Replay:
                 f"the bag has none of the configured topics {sorted(wanted)}; "
                 f"it has {sorted(reader.topics)}. `diff-planner doctor` prints a fitting config"
             )
+        inputs = self._config.inputs
+        cameras = [camera.image for camera in inputs.cameras.values()]
+        needed = {"odometry": [inputs.odometry.topic], "camera": cameras}
+        needed["lidar"] = [] if inputs.lidar is None else [inputs.lidar.topic]
+        for name, topics in needed.items():
+            if not set(topics) & set(found):
+                raise MissingInputError(
+                    f"the bag has no {name} topic: expected {topics or 'one to be configured'}, "
+                    f"it has {sorted(reader.topics)}. `diff-planner doctor` prints a fitting config"
+                )
         return found
 
     def _messages(
