@@ -140,7 +140,8 @@ def _run_doctor(arguments: argparse.Namespace) -> int:
     from diff_planner.data import doctor
 
     config = load_config(arguments.config) if arguments.config else None
-    report = doctor.examine(arguments.bag, config)
+    with _progress("doctor") as on_progress:
+        report = doctor.examine(arguments.bag, config, on_progress)
     print(_printable(doctor.render(report)))
     _write_json(arguments.json, report.to_dict())
     if arguments.config_out and report.config_yaml:
@@ -167,6 +168,7 @@ def _run_export(arguments: argparse.Namespace) -> int:
         from diff_planner.inference.export import export_nano
     except ImportError as error:
         raise ConfigError(f"export needs the extra 'train' (torch): {error}") from None
+    print("exporting, and holding the graph against torch: about 5 s", file=sys.stderr)
     card = export_nano(arguments.out, seed=arguments.seed or 0)
     print(f"{arguments.out}: {card.name}, {card.training}")
     _write_json(arguments.json, card.model_dump(mode="json"))

@@ -9,6 +9,7 @@ doctor_report.py    findings, verdict, text
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from diff_planner.config import PlannerConfig, to_yaml
@@ -34,7 +35,11 @@ _CHECKS = (
 )
 
 
-def examine(path: Path, config: PlannerConfig | None = None) -> DoctorReport:
+def examine(
+    path: Path,
+    config: PlannerConfig | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> DoctorReport:
     """Examine a bag: its first seconds for a configuration, then all of it.
 
     Memory grows by a few numbers a message.
@@ -43,6 +48,7 @@ def examine(path: Path, config: PlannerConfig | None = None) -> DoctorReport:
         path: bag folder or file.
         config: what to judge by; None judges by what `rig.suggest_config` proposes, which is what
             replay uses.
+        on_progress: called with the share that is read, 0..1.
 
     Raises:
         BagError: the bag cannot be opened.  One that breaks off later gives a report that says so.
@@ -50,7 +56,7 @@ def examine(path: Path, config: PlannerConfig | None = None) -> DoctorReport:
     with BagReader(path) as reader:
         suggested, refusal = _suggest(reader)
         tf_static = (config or suggested or PlannerConfig()).inputs.tf_static
-        found = survey_bag(reader, tf_static=tf_static)
+        found = survey_bag(reader, tf_static=tf_static, on_progress=on_progress)
     judged_by = config or suggested
     suggested_yaml = to_yaml(suggested) if suggested else ""
     if judged_by is None:

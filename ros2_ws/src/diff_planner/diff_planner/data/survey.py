@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,7 +162,11 @@ class _Growing:
 
 
 def survey_bag(
-    reader: BagReader, *, tf_static: str = "/tf_static", first_s: float | None = None
+    reader: BagReader,
+    *,
+    tf_static: str = "/tf_static",
+    first_s: float | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> BagSurvey:
     """Measure a bag.
 
@@ -171,6 +175,7 @@ def survey_bag(
         tf_static: topic of the static transforms; it is read whole in any case.
         first_s: read only this long from the start, and at least one message of each topic;
             None reads all of it.
+        on_progress: called with the share of the bag's time that is read, 0..1.
     """
     wanted = [t for t, info in reader.topics.items() if info.msgtype in MEASURED]
     stop_ns = None if first_s is None else reader.start_ns + round(first_s * 1e9)
@@ -178,6 +183,7 @@ def survey_bag(
     transforms, break_off = StaticTransforms(), ""
     transforms_ns: int | None = None
     faults: list[str] = []
+    span_ns = max((stop_ns or reader.end_ns) - reader.start_ns, 1)
     try:
         if tf_static in reader.topics:
             for message in reader.messages([tf_static]):
@@ -186,6 +192,8 @@ def survey_bag(
         if wanted:
             for message in reader.messages(wanted, stop_ns=stop_ns):
                 growing[message.topic].add(message)
+                if on_progress is not None:
+                    on_progress((message.log_time_ns - reader.start_ns) / span_ns)
         for topic in wanted:
             if growing[topic].first is None and reader.topics[topic].count:
                 growing[topic].add(next(iter(reader.messages([topic]))))
