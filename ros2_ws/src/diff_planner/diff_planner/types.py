@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from diff_planner.errors import ContractError, InputError
 
 FloatArray = NDArray[np.floating]
+Message: TypeAlias = Any
+"""A ROS message, of rosbags or of rclpy: both have the fields of the .msg file as attributes."""
 HORIZON_STEPS = 8
 """T: poses that the network gives, one each 0.5 s (4 s)."""
 NETWORK_DT_S = 0.5

@@ -50,6 +50,7 @@ from diff_planner.types import (
     FaultBit,
     InputHealth,
     LidarSweep,
+    Message,
     NavCommand,
     PlannerInput,
     Route,
@@ -137,7 +138,7 @@ class InputAssembler:
             )
         return None
 
-    def add(self, topic: str, message: Any, now_ns: int) -> None:  # noqa: ANN401
+    def add(self, topic: str, message: Message, now_ns: int) -> None:
         """Take a message; never raises on what is in it.
 
         Args:
@@ -184,13 +185,13 @@ class InputAssembler:
     def _matched(self) -> list[str]:
         return [name for name in self._streams if name not in LATCHED]
 
-    def _add_transforms(self, message: Any) -> None:  # noqa: ANN401
+    def _add_transforms(self, message: Message) -> None:
         try:
             guarded("tf2_msgs/TFMessage", lambda: self.transforms.add(message))
         except InputError as error:
             self._transform_fault = str(error)
 
-    def _add_sample(self, name: str, message: Any, now_ns: int) -> None:  # noqa: ANN401
+    def _add_sample(self, name: str, message: Message, now_ns: int) -> None:
         """Hand a message to the synchronizer; odometry decoded, for the history needs all of it."""
         try:
             stamp_ns = guarded("a message with a header", lambda: decode.stamp_ns(message))
@@ -206,7 +207,7 @@ class InputAssembler:
             self._newest_cloud = Sample(stamp_ns, message)
         self._synchronizer.push(name, stamp_ns, payload, now_ns)
 
-    def _odometry(self, message: Any) -> Odometry:  # noqa: ANN401
+    def _odometry(self, message: Message) -> Odometry:
         frame = self._inputs.base_frame
         odometry = guarded("nav_msgs/Odometry", lambda: decode.decode_odometry(message, frame))
         self._history.add(odometry)
@@ -312,7 +313,7 @@ class InputAssembler:
     def _calibration(
         self,
         name: str,
-        info: Any,  # noqa: ANN401
+        info: Message,
         image_hw: tuple[int, ...],
         ego_SE3_camera: Array,
     ) -> CameraCalibration:
@@ -357,7 +358,7 @@ class InputAssembler:
             points = _moved(inverse_se3(at_anchor) @ at_sweep, points)
         return LidarSweep(match.stamp_ns, points, dropped)
 
-    def _points(self, message: Any) -> tuple[NDArray[np.float32], int]:  # noqa: ANN401
+    def _points(self, message: Message) -> tuple[NDArray[np.float32], int]:
         """Return the points [N, 3] of a cloud in base_link at its stamp, and how many it lost."""
         points, dropped = guarded("sensor_msgs/PointCloud2", lambda: decode.decode_points(message))
         if not len(points):

@@ -12,7 +12,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 from rosbags.interfaces import (
     Connection,
@@ -28,6 +28,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from diff_planner.data.typestore import typestore
 from diff_planner.errors import BagError
 from diff_planner.files import cannot_write
+from diff_planner.types import Message
 
 _SUFFIX, _METADATA = ".mcap", "metadata.yaml"
 _VERSION: Literal[8] = 8
@@ -133,7 +134,7 @@ class BagWriter:
             topic, msgtype, typestore=typestore(), offered_qos_profiles=[_qos(latched=latched)]
         )
 
-    def write(self, topic: str, message: Any, log_time_ns: int) -> None:  # noqa: ANN401
+    def write(self, topic: str, message: Message, log_time_ns: int) -> None:
         """Write one message.
 
         Args:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from diff_planner.errors import InputError, MissingInputError, NonFiniteInputError
 from diff_planner.geometry import Array, inverse_se3, rotation_from_quaternion, se3
-from diff_planner.types import CameraCalibration
+from diff_planner.types import CameraCalibration, Message
 
 _MODELS = {
     "": "plumb_bob",  # a driver of an undistorted picture may leave the name empty
@@ -47,7 +46,7 @@ class StaticTransforms:
         parents = {parent for parent, _ in self._parents.values()}
         return tuple(sorted(parents | self._parents.keys()))
 
-    def add(self, message: Any) -> tuple[str, ...]:  # noqa: ANN401 - tf2_msgs/TFMessage
+    def add(self, message: Message) -> tuple[str, ...]:
         """Take the transforms of a message; one that is sent again unchanged changes nothing.
 
         Returns:
@@ -117,7 +116,7 @@ class StaticTransforms:
 
 
 def camera_calibration(
-    info: Any,  # noqa: ANN401 - sensor_msgs/CameraInfo
+    info: Message,
     image_hw: tuple[int, int],
     ego_SE3_camera: Array,
     *,
@@ -165,7 +164,7 @@ def camera_calibration(
     )
 
 
-def _check_filled_in(camera: str, info: Any, intrinsics: Array) -> None:  # noqa: ANN401
+def _check_filled_in(camera: str, info: Message, intrinsics: Array) -> None:
     if intrinsics[0, 0] == 0.0 or not info.width or not info.height:
         raise MissingInputError(f"{camera}: not calibrated, CameraInfo is not filled in")
     if intrinsics[0, 0] < 0.0 or intrinsics[1, 1] <= 0.0:
@@ -179,7 +178,7 @@ def _frame(name: str) -> str:
     return str(name).lstrip("/")
 
 
-def _matrix(transform: Any) -> Array:  # noqa: ANN401 - geometry_msgs/TransformStamped
+def _matrix(transform: Message) -> Array:
     """Return parent_SE3_child [4, 4]."""
     t, q = transform.transform.translation, transform.transform.rotation
     child = transform.child_frame_id
@@ -191,7 +190,7 @@ def _matrix(transform: Any) -> Array:  # noqa: ANN401 - geometry_msgs/TransformS
         raise InputError(f"static transform of '{child}': {error}") from None
 
 
-def _rectified(camera: str, info: Any, intrinsics: Array) -> tuple[Array, Array]:  # noqa: ANN401
+def _rectified(camera: str, info: Message, intrinsics: Array) -> tuple[Array, Array]:
     """Return intrinsics [3, 3] and rotation [3, 3] of a rectified picture."""
     projection = np.array(info.p, dtype=np.float64).reshape(3, 4)
     rotation = np.array(info.r, dtype=np.float64).reshape(3, 3)
@@ -210,7 +209,7 @@ def _rectified(camera: str, info: Any, intrinsics: Array) -> tuple[Array, Array]
     return projection[:, :3], rotation
 
 
-def _distortion(camera: str, info: Any) -> tuple[str, Array]:  # noqa: ANN401
+def _distortion(camera: str, info: Message) -> tuple[str, Array]:
     """Return the model's name and its coefficients."""
     name = str(info.distortion_model).lower()
     if name not in _MODELS:
@@ -240,7 +239,7 @@ def _either(counts: Sequence[int]) -> str:
 def _fitted(
     camera: str,
     intrinsics: Array,
-    info: Any,  # noqa: ANN401
+    info: Message,
     image_hw: tuple[int, int],
 ) -> Array:
     """Return the intrinsics [3, 3] for the pictures that come: cropped, binned, resized.
@@ -268,7 +267,7 @@ def _fitted(
     return fitted
 
 
-def info_values(info: Any) -> tuple[object, ...]:  # noqa: ANN401
+def info_values(info: Message) -> tuple[object, ...]:
     """Return all of a CameraInfo but its stamp, as something that can be compared."""
     roi = info.roi
     arrays = tuple(

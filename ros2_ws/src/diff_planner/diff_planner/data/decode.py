@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -27,7 +26,7 @@ from diff_planner.geometry import (
     se3,
     transform_points,
 )
-from diff_planner.types import NavCommand, Route
+from diff_planner.types import Message, NavCommand, Route
 
 _RAW_ENCODINGS: dict[str, tuple[int, int | None]] = {
     "rgb8": (3, None),
@@ -72,7 +71,7 @@ class Odometry:
     yaw_rate_radps: float
 
 
-def stamp_ns(message: Any) -> int:  # noqa: ANN401 - any message with a header
+def stamp_ns(message: Message) -> int:
     """Return the stamp of a message's header in nanoseconds.
 
     Raises:
@@ -85,7 +84,7 @@ def stamp_ns(message: Any) -> int:  # noqa: ANN401 - any message with a header
     return value
 
 
-def decode_image(message: Any) -> NDArray[np.uint8]:  # noqa: ANN401
+def decode_image(message: Message) -> NDArray[np.uint8]:
     """Decode sensor_msgs/Image or sensor_msgs/CompressedImage.
 
     Returns:
@@ -99,7 +98,7 @@ def decode_image(message: Any) -> NDArray[np.uint8]:  # noqa: ANN401
     return _decode_compressed(message)
 
 
-def _decode_compressed(message: Any) -> NDArray[np.uint8]:  # noqa: ANN401
+def _decode_compressed(message: Message) -> NDArray[np.uint8]:
     """Decode JPEG or PNG; `format` is "jpeg" or like "rgb8; jpeg compressed bgr8"."""
     name = str(message.format).lower()
     if "depth" in name or not any(kind in name for kind in ("jpeg", "jpg", "png")):
@@ -129,7 +128,7 @@ def _ends_as_jpeg(content: NDArray[np.uint8]) -> bool:
     return content[-4096:].tobytes().rstrip(b"\x00").endswith(_JPEG_END)
 
 
-def _decode_raw(message: Any) -> NDArray[np.uint8]:  # noqa: ANN401
+def _decode_raw(message: Message) -> NDArray[np.uint8]:
     encoding = str(message.encoding)
     if encoding.lower() not in _RAW_ENCODINGS:
         raise EncodingError(
@@ -154,7 +153,7 @@ def _decode_raw(message: Any) -> NDArray[np.uint8]:  # noqa: ANN401
         raise EncodingError(f"{encoding} image of {width} x {height} px: {error.err}") from None
 
 
-def decode_points(message: Any) -> tuple[NDArray[np.float32], int]:  # noqa: ANN401
+def decode_points(message: Message) -> tuple[NDArray[np.float32], int]:
     """Decode sensor_msgs/PointCloud2 by its fields x, y, z.
 
     Returns:
@@ -187,7 +186,7 @@ def decode_points(message: Any) -> tuple[NDArray[np.float32], int]:  # noqa: ANN
     return (points[is_measured] if dropped else points), dropped
 
 
-def _point_layout(message: Any) -> np.dtype[np.void]:  # noqa: ANN401
+def _point_layout(message: Message) -> np.dtype[np.void]:
     """Return the structured type of one point with only x, y, z named."""
     fields = {field.name: field for field in message.fields}
     if missing := [axis for axis in _POINT_AXES if axis not in fields]:
@@ -218,14 +217,14 @@ def _point_layout(message: Any) -> np.dtype[np.void]:  # noqa: ANN401
         raise EncodingError(f"points: point_step {point_step} cannot be used ({error})") from None
 
 
-def _wrong_size(message: Any, size: int) -> EncodingError:  # noqa: ANN401
+def _wrong_size(message: Message, size: int) -> EncodingError:
     return EncodingError(
         f"points: {message.width} x {message.height} points of {message.point_step} bytes with "
         f"row_step {message.row_step} do not fit into {size} bytes of data"
     )
 
 
-def decode_odometry(message: Any, base_frame: str) -> Odometry:  # noqa: ANN401
+def decode_odometry(message: Message, base_frame: str) -> Odometry:
     """Decode nav_msgs/Odometry: pose in its frame, twist in the child's frame.
 
     Args:
@@ -263,7 +262,7 @@ def decode_odometry(message: Any, base_frame: str) -> Odometry:  # noqa: ANN401
     )
 
 
-def decode_acceleration(message: Any, base_frame: str) -> tuple[float, float]:  # noqa: ANN401
+def decode_acceleration(message: Message, base_frame: str) -> tuple[float, float]:
     """Decode geometry_msgs/AccelWithCovarianceStamped or AccelStamped.
 
     Returns:
@@ -286,7 +285,7 @@ def decode_acceleration(message: Any, base_frame: str) -> tuple[float, float]:  
     return float(linear.x), float(linear.y)
 
 
-def decode_nav_command(message: Any, now_ns: int) -> NavCommand:  # noqa: ANN401
+def decode_nav_command(message: Message, now_ns: int) -> NavCommand:
     """Decode diff_planner_msgs/NavCommand.
 
     Args:
@@ -312,7 +311,7 @@ def decode_nav_command(message: Any, now_ns: int) -> NavCommand:  # noqa: ANN401
     return command
 
 
-def decode_route(message: Any, odom_SE3_ego: Array, odom_SE3_route: Array) -> Route:  # noqa: ANN401
+def decode_route(message: Message, odom_SE3_ego: Array, odom_SE3_route: Array) -> Route:
     """Decode diff_planner_msgs/Route into what lies ahead.
 
     Args:

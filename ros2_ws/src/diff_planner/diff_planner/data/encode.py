@@ -20,6 +20,7 @@ from diff_planner.types import (
     FaultBit,
     FloatArray,
     InputHealth,
+    Message,
     PlannerOutput,
     StateIndex,
     Trajectory,
@@ -46,13 +47,13 @@ class Counters:
     dropped_frames: int = 0
 
 
-def time_message(make: MakeMessage, stamp_ns: int) -> Any:  # noqa: ANN401 - a message class
+def time_message(make: MakeMessage, stamp_ns: int) -> Message:
     """Return builtin_interfaces/Time."""
     sec, nanosec = divmod(stamp_ns, 1_000_000_000)
     return make("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec)
 
 
-def header(make: MakeMessage, stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401
+def header(make: MakeMessage, stamp_ns: int, frame_id: str) -> Message:
     """Return std_msgs/Header."""
     return make("std_msgs/msg/Header", stamp=time_message(make, stamp_ns), frame_id=frame_id)
 
@@ -64,7 +65,7 @@ def trajectory_message(
     wheelbase_m: float,
     frame_id: str,
     frame_SE3_ego: FloatArray,
-) -> Any:  # noqa: ANN401
+) -> Message:
     """Return diff_planner_msgs/Trajectory.
 
     Args:
@@ -130,7 +131,7 @@ def _turned(quaternion: FloatArray, yaw_rad: FloatArray) -> FloatArray:
     )
 
 
-def candidates_message(make: MakeMessage, output: PlannerOutput, base_frame: str) -> Any:  # noqa: ANN401
+def candidates_message(make: MakeMessage, output: PlannerOutput, base_frame: str) -> Message:
     """Return diff_planner_msgs/CandidateSet, in base_link at the stamp.
 
     A cycle that fell back before the network ran gives an empty set.
@@ -170,7 +171,7 @@ def status_message(
     precision: str,
     counters: Counters,
     is_shadow: bool,
-) -> Any:  # noqa: ANN401
+) -> Message:
     """Return diff_planner_msgs/PlannerStatus of one cycle."""
     total = counters.cycles + counters.dropped_frames
     return make(
@@ -198,7 +199,7 @@ def status_message(
     )
 
 
-def _health_message(make: MakeMessage, health: InputHealth) -> Any:  # noqa: ANN401
+def _health_message(make: MakeMessage, health: InputHealth) -> Message:
     if health.is_present:
         state = _STATE_OK
     elif health.received == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from diff_planner.data.sample_world import (
 )
 from diff_planner.data.typestore import make_message
 from diff_planner.geometry import quaternion_from_rotation
-from diff_planner.types import CameraCalibration, NavCommand
+from diff_planner.types import CameraCalibration, Message, NavCommand
 
 MAP_FRAME, EGO_FRAME = "map", "base_link"
 OBJECTS_TOPIC = "/ground_truth/objects"
@@ -69,20 +68,20 @@ def topics(inputs: InputsConfig) -> dict[str, tuple[str, bool]]:
     return named
 
 
-def _header(stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401 - classes made at run time
+def _header(stamp_ns: int, frame_id: str) -> Message:
     return header(make_message, stamp_ns, frame_id)
 
 
-def _vector(x: float, y: float, z: float) -> Any:  # noqa: ANN401
+def _vector(x: float, y: float, z: float) -> Message:
     return make_message("geometry_msgs/msg/Vector3", x=x, y=y, z=z)
 
 
-def _quaternion(rotation: Array) -> Any:  # noqa: ANN401
+def _quaternion(rotation: Array) -> Message:
     x, y, z, w = quaternion_from_rotation(rotation).tolist()
     return make_message("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
 
 
-def _pose(map_SE3_ego: Array) -> Any:  # noqa: ANN401
+def _pose(map_SE3_ego: Array) -> Message:
     x, y, z = map_SE3_ego[:3, 3].tolist()
     return make_message(
         "geometry_msgs/msg/Pose",
@@ -91,7 +90,7 @@ def _pose(map_SE3_ego: Array) -> Any:  # noqa: ANN401
     )
 
 
-def _transform(stamp_ns: int, parent: str, child: str, parent_SE3_child: Array) -> Any:  # noqa: ANN401
+def _transform(stamp_ns: int, parent: str, child: str, parent_SE3_child: Array) -> Message:
     return make_message(
         "geometry_msgs/msg/TransformStamped",
         header=_header(stamp_ns, parent),
@@ -104,19 +103,19 @@ def _transform(stamp_ns: int, parent: str, child: str, parent_SE3_child: Array) 
     )
 
 
-def static_transforms(stamp_ns: int, ego_SE3_sensors: dict[str, Array]) -> Any:  # noqa: ANN401
+def static_transforms(stamp_ns: int, ego_SE3_sensors: dict[str, Array]) -> Message:
     """Return /tf_static: where each sensor's frame stands in base_link."""
     made = [_transform(stamp_ns, EGO_FRAME, name, at) for name, at in ego_SE3_sensors.items()]
     return make_message("tf2_msgs/msg/TFMessage", transforms=made)
 
 
-def moving_transform(stamp_ns: int, map_SE3_ego: Array) -> Any:  # noqa: ANN401
+def moving_transform(stamp_ns: int, map_SE3_ego: Array) -> Message:
     """Return /tf: where base_link stands."""
     made = [_transform(stamp_ns, MAP_FRAME, EGO_FRAME, map_SE3_ego)]
     return make_message("tf2_msgs/msg/TFMessage", transforms=made)
 
 
-def odometry(stamp_ns: int, map_SE3_ego: Array, motion: Motion) -> Any:  # noqa: ANN401
+def odometry(stamp_ns: int, map_SE3_ego: Array, motion: Motion) -> Message:
     """Return nav_msgs/Odometry."""
     twist = make_message(
         "geometry_msgs/msg/Twist",
@@ -135,7 +134,7 @@ def odometry(stamp_ns: int, map_SE3_ego: Array, motion: Motion) -> Any:  # noqa:
     )
 
 
-def acceleration(stamp_ns: int, motion: Motion) -> Any:  # noqa: ANN401
+def acceleration(stamp_ns: int, motion: Motion) -> Message:
     """Return geometry_msgs/AccelWithCovarianceStamped."""
     accel = make_message(
         "geometry_msgs/msg/Accel",
@@ -151,7 +150,7 @@ def acceleration(stamp_ns: int, motion: Motion) -> Any:  # noqa: ANN401
     )
 
 
-def jpeg(stamp_ns: int, frame_id: str, data: NDArray[np.uint8]) -> Any:  # noqa: ANN401
+def jpeg(stamp_ns: int, frame_id: str, data: NDArray[np.uint8]) -> Message:
     """Return sensor_msgs/CompressedImage."""
     return make_message(
         "sensor_msgs/msg/CompressedImage",
@@ -161,7 +160,7 @@ def jpeg(stamp_ns: int, frame_id: str, data: NDArray[np.uint8]) -> Any:  # noqa:
     )
 
 
-def camera_info(stamp_ns: int, calibration: CameraCalibration) -> Any:  # noqa: ANN401
+def camera_info(stamp_ns: int, calibration: CameraCalibration) -> Message:
     """Return sensor_msgs/CameraInfo."""
     return make_message(
         "sensor_msgs/msg/CameraInfo",
@@ -188,7 +187,7 @@ def camera_info(stamp_ns: int, calibration: CameraCalibration) -> Any:  # noqa: 
 
 def point_cloud(
     stamp_ns: int, frame_id: str, points: NDArray[np.float32], intensity: NDArray[np.float32]
-) -> Any:  # noqa: ANN401
+) -> Message:
     """Return sensor_msgs/PointCloud2 of points [N, 3] and intensity [N], both float32."""
     packed = np.column_stack([points, intensity]).astype("<f4")
     fields = [
@@ -211,7 +210,7 @@ def point_cloud(
     )
 
 
-def follow_lane(stamp_ns: int) -> Any:  # noqa: ANN401
+def follow_lane(stamp_ns: int) -> Message:
     """Return diff_planner_msgs/NavCommand: follow the lane."""
     return make_message(
         "diff_planner_msgs/msg/NavCommand",
@@ -225,7 +224,7 @@ def follow_lane(stamp_ns: int) -> Any:  # noqa: ANN401
     )
 
 
-def route(stamp_ns: int, line: Array, seed: int) -> Any:  # noqa: ANN401
+def route(stamp_ns: int, line: Array, seed: int) -> Message:
     """Return diff_planner_msgs/Route along poses [P, 3]."""
     uuid = np.frombuffer(f"sample{seed % 10**10:010d}".encode(), dtype=np.uint8)
     x, y, yaw = line[-1].tolist()
@@ -244,7 +243,7 @@ def route(stamp_ns: int, line: Array, seed: int) -> Any:  # noqa: ANN401
     )
 
 
-def objects(stamp_ns: int, world: World, time_s: float) -> Any:  # noqa: ANN401
+def objects(stamp_ns: int, world: World, time_s: float) -> Message:
     """Return diff_planner_msgs/ObjectArray of every road user."""
     made = []
     for user in world.users:
@@ -273,7 +272,7 @@ def objects(stamp_ns: int, world: World, time_s: float) -> Any:  # noqa: ANN401
     )
 
 
-def traffic_lights(stamp_ns: int, road: Road) -> Any:  # noqa: ANN401
+def traffic_lights(stamp_ns: int, road: Road) -> Message:
     """Return diff_planner_msgs/TrafficLightArray of the one light, which is green."""
     half = 0.5 * LANE_WIDTH_M
     stop = road.strip(LIGHT_S_M, LIGHT_S_M + 5.0, (-half, half))
@@ -296,7 +295,7 @@ def traffic_lights(stamp_ns: int, road: Road) -> Any:  # noqa: ANN401
     )
 
 
-def lane_map(stamp_ns: int, road: Road) -> Any:  # noqa: ANN401
+def lane_map(stamp_ns: int, road: Road) -> Message:
     """Return diff_planner_msgs/LaneMap: two lanes, parking strip, carriageway, crossing."""
     half = 0.5 * LANE_WIDTH_M
     start, end = -60.0, road.length_m - 1.0

@@ -14,6 +14,7 @@ from rosbags.typesys.store import Typestore
 
 from diff_planner.errors import InputError
 from diff_planner.resources import message_folder
+from diff_planner.types import Message
 
 PACKAGE = "diff_planner_msgs"
 _IDL_SEPARATOR = "=" * 80 + "\n"
@@ -59,7 +60,7 @@ def store_of(definition: MessageDefinition, msgtype: str) -> Typestore:
     return store
 
 
-def make_message(msgtype: str, **fields: Any) -> Any:  # noqa: ANN401 - classes made at run time
+def make_message(msgtype: str, **fields: Message) -> Message:
     """Build a message; each field of the type must be given.
 
     Args:
