@@ -320,3 +320,14 @@ def test_every_code_has_words():
     assert set(REJECT_WORDS) == set(RejectBit)
     assert set(FAULT_WORDS) == set(FaultBit) - {FaultBit.NONE}
     assert set(SOURCE_WORDS) == set(Source)
+
+
+def test_a_short_fallback_in_a_long_replay_is_shown_with_pictures():
+    page = ReplayPage(PlannerConfig(), title="long", expected_cycles=100, max_frames=5)
+    for index in range(100):
+        source = Source.FALLBACK_STOP if index == 51 else Source.DIFFUSION
+        page.add(make_cycle(index, source=source, cameras=("front",)))
+    shown = shown_indices(page)
+    assert {0, 51, 99} <= set(shown)
+    assert shown == sorted(shown)
+    assert len(shown) < 10

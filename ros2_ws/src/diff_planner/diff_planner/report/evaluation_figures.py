@@ -1,7 +1,6 @@
 """Means with confidence intervals of evaluated runs, and differences between runs, scene by scene.
 
-The mean of a score is the mean of the scenes' scores, never the score of mean sub-scores: a
-product of means is another number (planner_facts 6, item 5).
+Which means there are is `report.results.Mean`'s rule.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 from diff_planner.errors import ResultsError
 from diff_planner.metrics.intervals import Interval, mean_interval, rate_interval
 from diff_planner.report.metric_words import MetricWords
-from diff_planner.report.results import Metric, ResultLine, Results
+from diff_planner.report.results import Mean, Metric, ResultLine, Results
 
 
 @dataclass(frozen=True)
@@ -78,16 +77,16 @@ def figure(run: Run, words: MetricWords, seed: int = 0) -> Figure:
     """Return the mean of a metric over a run's scenes, in the unit of the page."""
     found = [run.metric(name, words.key) for name in run.scenes]
     values = np.array([m.value for m in found if m.value is not None]) * words.scale
-    absent = [m for m in found if m.value is None]
-    if absent:
-        partial = float(values.mean()) if len(values) else None
-        return Figure(None, None, absent[0].reason, len(values), len(found), partial)
+    mean = Mean.of(found)
+    if mean.value is None:
+        partial = None if mean.partial is None else mean.partial * words.scale
+        return Figure(None, None, next(iter(mean.reasons), ""), len(values), len(found), partial)
     if words.is_rate and np.isin(values, (0.0, words.scale)).all():
         rate = rate_interval(int((values > 0.0).sum()), len(values))
         interval = rate and Interval(rate.low * words.scale, rate.high * words.scale, rate.level)
     else:
         interval = mean_interval(values, seed=seed)
-    return Figure(float(values.mean()), interval, "", len(values), len(found), None)
+    return Figure(mean.value * words.scale, interval, "", len(values), len(found), None)
 
 
 def difference(run: Run, baseline: Run, words: MetricWords, seed: int = 0) -> Difference | None:

@@ -29,6 +29,10 @@ from diff_planner.types import FloatArray
 _SCRIPTS = ["plots.js", "bev.js", "cameras.js", "replay.js"]
 
 
+_MAX_TURNS = 20
+"""Pictures kept beside the evenly spread ones: a short fallback in a long bag is worth a look."""
+
+
 class ReplayPage:
     """Takes the cycles of a replay and writes its page."""
 
@@ -53,6 +57,8 @@ class ReplayPage:
         self._max_frames = max_frames
         self._stride = max(1, -(-expected_cycles // (max_frames - 1)))
         self._frames: list[Frame] = []
+        self._turns: list[Frame] = []
+        """Cycles whose plan came from another source than the one before."""
         self._count = 0
         self._last: ReplayCycle | None = None
         self._timeline = Timeline()
@@ -65,8 +71,13 @@ class ReplayPage:
             if len(self._frames) >= self._max_frames:  # one place is for the last cycle
                 self._frames = self._frames[::2]
                 self._stride *= 2
+        elif self._is_turn(cycle) and len(self._turns) < _MAX_TURNS:
+            self._turns.append(build_frame(cycle, self._config))
         self._count += 1
         self._last = cycle
+
+    def _is_turn(self, cycle: ReplayCycle) -> bool:
+        return self._last is not None and self._last.output.source != cycle.output.source
 
     def write(
         self, path: Path, *, ego_path: list[tuple[int, FloatArray]], summary: ReplaySummary
@@ -88,7 +99,7 @@ class ReplayPage:
         """Return the page as text; see `write`."""
         if self._last is None:
             raise ResultsError(f"{self._title}: no cycle was replayed, so there is no page to make")
-        frames = list(self._frames)
+        frames = sorted([*self._frames, *self._turns], key=lambda frame: frame.index)
         if frames[-1].index != self._last.index:
             frames.append(build_frame(self._last, self._config))
         return render_page(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -74,6 +75,36 @@ class Metric(ConfigModel):
         return cls(reason=reason, unit=unit)
 
 
+@dataclass(frozen=True)
+class Mean:
+    """The mean of one metric over scenes: there is one if every scene evaluated it.
+
+    Always of the scenes' own scores, never computed from averaged sub-scores: the product of means
+    is another number than the mean of products, and has been published for it by mistake
+    (https://github.com/autonomousvision/navsim/issues/116).
+    """
+
+    value: float | None
+    """None where a scene has no number: a mean over those that happen to have one hides it."""
+    partial: float | None
+    """Over the scenes that have a number, where some have none; to be shown with their count."""
+    evaluated: int
+    """How many scenes have a number."""
+    scenes: int
+    reasons: Mapping[str, int]
+    """Why the others have none, and how often."""
+
+    @classmethod
+    def of(cls, found: Sequence[Metric]) -> Mean:
+        """Return the mean of one metric, given for each scene."""
+        values = [m.value for m in found if m.value is not None]
+        reasons = dict(Counter(m.reason for m in found if m.value is None))
+        mean = math.fsum(values) / len(values) if values else None
+        if reasons:
+            return cls(None, mean, len(values), len(found), reasons)
+        return cls(mean, None, len(values), len(found), {})
+
+
 class Check(ConfigModel):
     """A requirement, and whether it holds."""
 
@@ -137,19 +168,9 @@ class Results:
         checks = [check for line in self.lines for check in line.checks.values()]
         return bool(checks) and all(check.status is CheckStatus.PASSED for check in checks)
 
-    def mean(self, metric: str) -> Metric:
-        """Return the mean of a metric over the lines, if every line evaluated it.
-
-        A mean over the lines that happen to have a value would hide the others.
-        """
-        found = [line.metrics.get(metric, Metric()) for line in self.lines]
-        empty = [m for m in found if m.value is None]
-        if empty:
-            return Metric.missing(
-                f"{len(empty)} of {len(found)} lines did not evaluate it: {empty[0].reason}"
-            )
-        values = [m.value for m in found if m.value is not None]
-        return Metric.of(math.fsum(values) / len(values), found[0].unit)
+    def mean(self, metric: str) -> Mean:
+        """Return the mean of a metric over the lines: of the lines' own numbers."""
+        return Mean.of([line.metrics.get(metric, Metric()) for line in self.lines])
 
 
 def write_results(path: Path, header: ResultHeader, lines: Iterable[ResultLine]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from diff_planner.data.replay_types import ReplaySummary
-from diff_planner.types import RejectBit
+from diff_planner.types import RejectBit, Source
 
 UNTRAINED = (
     "This model is untrained: its plans show that the line from sensors to plan works, "
@@ -22,10 +22,10 @@ def summary_rows(summary: ReplaySummary) -> Rows:
         ("cycles", f"{summary.cycles} plans, {_number(summary.rate_hz, '.2f')} Hz in bag time"),
         (
             "anchor frames",
-            f"{summary.anchors}, {summary.complete_anchors} with every input, "
-            f"{summary.missed} without a needed one",
+            f"{summary.anchors}: {summary.complete_anchors} with every input, "
+            f"{summary.missed} without odometry",
         ),
-        ("watchdog plans", f"{summary.watchdog}, made because no anchor came in time"),
+        ("watchdog plans", f"{summary.watchdog} (no anchor came in time)"),
         *((f"source {name}", _share(summary, name)) for name in _sources(summary)),
         ("model", f"{summary.model_name}, {_trained(summary)}"),
         ("backend", f"{summary.backend} {summary.precision}, seed {summary.seed}"),
@@ -93,8 +93,8 @@ def _aligned(rows: Rows) -> list[str]:
 
 
 def _sources(summary: ReplaySummary) -> list[str]:
-    others = sorted(name for name in summary.sources if name != "DIFFUSION")
-    return ["DIFFUSION", *others]
+    """Return the sources that occur and DIFFUSION, the mildest first."""
+    return [s.name for s in Source if s.name in summary.sources or s is Source.DIFFUSION]
 
 
 def _share(summary: ReplaySummary, source: str) -> str:
