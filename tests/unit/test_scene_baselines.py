@@ -69,7 +69,7 @@ def test_a_human_who_turns_through_half_a_circle_is_not_averaged_the_wrong_way_r
 
 def test_without_a_long_enough_future_there_is_no_human_and_a_reason():
     short = make_scene(human=np.zeros((3, 3)), human_times_s=np.array([0.1, 0.2, 0.3]))
-    assert "ends after 0.3 s" in logged_human(short)
+    assert "too short: future poses: expected 4.0 s of them, got 0.30 s" in logged_human(short)
     assert "no logged future" in logged_human(make_scene(human=None, human_times_s=None))
 
 

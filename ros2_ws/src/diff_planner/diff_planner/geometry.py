@@ -110,13 +110,17 @@ def transform_poses(pose: ArrayLike, poses: Array) -> Array:
 
 def poses_seen_from(pose: ArrayLike, poses: Array) -> Array:
     """Return planar poses [..., 3] in the frame that stands at `pose`: undoes `transform_poses`."""
+    yaw = wrap_angle(poses[..., 2] - np.asarray(pose, dtype=np.float64)[2])
+    return np.concatenate([points_seen_from(pose, poses[..., :2]), yaw[..., None]], axis=-1)
+
+
+def points_seen_from(pose: ArrayLike, points: Array) -> Array:
+    """Return points [..., 2] in the frame that stands at `pose`."""
     x, y, yaw = np.asarray(pose, dtype=np.float64)
     cos, sin = np.cos(yaw), np.sin(yaw)
     # Differences first: world coordinates may be millions of metres.
-    dx, dy = poses[..., 0] - x, poses[..., 1] - y
-    return np.stack(
-        [cos * dx + sin * dy, -sin * dx + cos * dy, wrap_angle(poses[..., 2] - yaw)], axis=-1
-    )
+    dx, dy = points[..., 0] - x, points[..., 1] - y
+    return np.stack([cos * dx + sin * dy, -sin * dx + cos * dy], axis=-1)
 
 
 def constant_twist(speed_mps: float, yaw_rate_radps: float, times_s: Array) -> Array:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_planner.geometry import wrap_angle
+from diff_planner.geometry import points_seen_from, poses_seen_from
 from diff_planner.metrics.boxes import Boxes
 from diff_planner.metrics.polygons import Polygons
-from diff_planner.metrics.proposals import to_local_frame
 from diff_planner.metrics.tracker import SimIndex
 from diff_planner.scene.schema import Agent, PolygonType, Scene
 
@@ -95,7 +94,7 @@ class PreparedScene:
         pose = ego.pose
         centerline = None
         if scene.centerline is not None:
-            centerline = to_local_frame(pose, scene.centerline[:, :2])
+            centerline = points_seen_from(pose, scene.centerline[:, :2])
         return cls(
             scene=scene,
             initial=initial,
@@ -120,7 +119,7 @@ def prepared(scene: Scene | PreparedScene) -> PreparedScene:
 def _local(pose: Array, rings: list[Array]) -> Polygons:
     if not rings:
         return Polygons.of([])
-    corners = to_local_frame(pose, np.concatenate(rings))
+    corners = points_seen_from(pose, np.concatenate(rings))
     return Polygons.of(np.split(corners, np.cumsum([len(ring) for ring in rings])[:-1]))
 
 
@@ -132,8 +131,7 @@ def _prepared_agents(agents: tuple[Agent, ...], pose: Array) -> PreparedAgents:
     for row, agent in enumerate(agents):
         states[row] = agent.states[:samples]
         is_there[row] = agent.valid[:samples]
-    local = to_local_frame(pose, states[..., :3])
-    yaw = wrap_angle(local[..., 2])
+    local = poses_seen_from(pose, states[..., :3])
     sizes = np.array([(agent.length_m, agent.width_m) for agent in agents]).reshape(count, 2)
     rows = np.arange(count)
     first = np.argmax(is_there, axis=1) if samples else np.zeros(count, dtype=np.intp)
@@ -143,8 +141,8 @@ def _prepared_agents(agents: tuple[Agent, ...], pose: Array) -> PreparedAgents:
         boxes=Boxes(
             local[..., 0],
             local[..., 1],
-            np.cos(yaw),
-            np.sin(yaw),
+            np.cos(local[..., 2]),
+            np.sin(local[..., 2]),
             0.5 * sizes[:, :1],
             0.5 * sizes[:, 1:],
         ),

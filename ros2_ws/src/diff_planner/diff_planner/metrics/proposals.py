@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diff_planner.errors import InputError
-from diff_planner.geometry import wrap_angle
+from diff_planner.geometry import poses_seen_from, wrap_angle
 from diff_planner.types import HORIZON_STEPS, NETWORK_DT_S, PLAN_DT_S, PLAN_POINTS
 
 Array = NDArray[np.float64]
 
 _SUBSTEPS = round(NETWORK_DT_S / PLAN_DT_S)
+_FARTHEST_M = 1e7
 PROPOSAL_TIMES_S = np.arange(1, HORIZON_STEPS + 1) * NETWORK_DT_S
 """[8] when a proposal's poses are reached."""
 
@@ -24,7 +25,8 @@ def checked_proposals(proposals: Array) -> Array:
     """Return proposals [K, 8, 3] as float64.
 
     Raises:
-        InputError: another shape, none at all, or a number that is not finite.
+        InputError: another shape, none at all, a number that is not finite, or a pose so far away
+            that the simulation of it would overflow.
     """
     poses = np.asarray(proposals, dtype=np.float64)
     if poses.ndim != 3 or poses.shape[1:] != (HORIZON_STEPS, 3) or len(poses) == 0:
@@ -33,6 +35,13 @@ def checked_proposals(proposals: Array) -> Array:
     if not is_finite.all():
         wrong = np.flatnonzero(~is_finite).tolist()
         raise InputError(f"proposals: expected finite poses, not so in proposals {wrong[:10]}")
+    is_near = (np.abs(poses[..., :2]) <= _FARTHEST_M).all(axis=(1, 2))
+    if not is_near.all():
+        wrong = np.flatnonzero(~is_near).tolist()
+        raise InputError(
+            f"proposals: expected poses in metres in the ego frame, none is farther than "
+            f"{_FARTHEST_M:.0e} m in 4 s, not so in proposals {wrong[:10]}"
+        )
     return poses
 
 
@@ -64,7 +73,7 @@ def proposal_from_poses(ego_pose: Array, times_s: Array, poses: Array) -> Array:
         raise InputError(
             f"future poses: expected {PROPOSAL_TIMES_S[-1]} s of them, got {times_s[-1]:.2f} s"
         )
-    local = to_local_frame(ego_pose, poses)
+    local = poses_seen_from(ego_pose, poses)
     known_times = np.concatenate([[0.0], times_s])
     known = np.concatenate([np.zeros((1, 3)), local])
     known[:, 2] = np.unwrap(known[:, 2])
@@ -72,15 +81,3 @@ def proposal_from_poses(ego_pose: Array, times_s: Array, poses: Array) -> Array:
     proposal = np.stack(columns, axis=-1)
     proposal[:, 2] = wrap_angle(proposal[:, 2])
     return proposal
-
-
-def to_local_frame(origin: Array, poses: Array) -> Array:
-    """Return poses [..., 2 or more] (x, y and, if there, yaw) of the world in `origin`'s frame."""
-    cos, sin = np.cos(origin[2]), np.sin(origin[2])
-    local = np.array(poses, dtype=np.float64)
-    x, y = local[..., 0] - origin[0], local[..., 1] - origin[1]
-    local[..., 0] = cos * x + sin * y
-    local[..., 1] = cos * y - sin * x
-    if local.shape[-1] > 2:
-        local[..., 2] = wrap_angle(local[..., 2] - origin[2])
-    return local

@@ -11,20 +11,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_planner.geometry import poses_seen_from
+from diff_planner.errors import InputError
+from diff_planner.metrics.proposals import PROPOSAL_TIMES_S, proposal_from_poses
 from diff_planner.policies.idm import idm_driver
 from diff_planner.scene.schema import Scene
-from diff_planner.types import HORIZON_STEPS, NETWORK_DT_S
+from diff_planner.types import HORIZON_STEPS
 
 Array = NDArray[np.float64]
-TIMES_S = np.arange(1, HORIZON_STEPS + 1) * NETWORK_DT_S
-"""[8] when the poses of a proposal are reached."""
 
 
 def constant_velocity(scene: Scene) -> Array | str:
     """Go straight on at the present speed: poses [8, 3], ego frame."""
     poses = np.zeros((HORIZON_STEPS, 3))
-    poses[:, 0] = scene.ego.vx_mps * TIMES_S
+    poses[:, 0] = scene.ego.vx_mps * PROPOSAL_TIMES_S
     return poses
 
 
@@ -32,16 +31,10 @@ def logged_human(scene: Scene) -> Array | str:
     """Drive as the human did: the logged future each 0.5 s, linear between poses [8, 3]."""
     if scene.human is None or scene.human_times_s is None:
         return scene.notes.get("human", "the scene has no logged future")
-    if scene.human_times_s[-1] < TIMES_S[-1] - 1e-9:
-        return (
-            f"the logged future ends after {scene.human_times_s[-1]:.1f} s, "
-            f"{TIMES_S[-1]:.1f} s are needed"
-        )
-    times_s = np.concatenate([[0.0], scene.human_times_s])
-    poses = np.concatenate([scene.ego.pose[None], scene.human])
-    poses[:, 2] = np.unwrap(poses[:, 2])
-    resampled = np.stack([np.interp(TIMES_S, times_s, poses[:, k]) for k in range(3)], axis=-1)
-    return poses_seen_from(scene.ego.pose, resampled)
+    try:
+        return proposal_from_poses(scene.ego.pose, scene.human_times_s, scene.human)
+    except InputError as error:
+        return f"the logged future is too short: {error}"
 
 
 def with_reference(scene: Scene) -> Scene:
