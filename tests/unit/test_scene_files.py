@@ -107,6 +107,21 @@ def test_another_version_is_refused_with_both_numbers(tmp_path, version):
         load_scenes(path)
 
 
+def test_a_needed_field_that_is_missing_is_named(tmp_path):
+    path = changed(tmp_path, lambda d: d["scenes"][0].pop("ego"))
+    with pytest.raises(SceneError, match=r"missing fields \['ego'\]"):
+        load_scenes(path)
+    path = changed(tmp_path, lambda d: d["scenes"][0]["agents"][0].pop("class"))
+    with pytest.raises(SceneError, match="agent class: expected one of"):
+        load_scenes(path)
+
+
+def test_json_that_holds_no_scenes_at_all_is_refused(tmp_path):
+    (tmp_path / "s.json").write_text("[]")
+    with pytest.raises(SceneError, match="diff_planner.scenes, got an empty list"):
+        load_scenes(tmp_path / "s.json")
+
+
 def test_another_schema_is_refused(tmp_path):
     path = changed(tmp_path, lambda d: d.update(schema="other"))
     with pytest.raises(SceneError, match=r"expected schema diff_planner\.scenes, got 'other'"):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diff_planner.errors import SceneError
+from diff_planner.scene.io import require_unique_tokens
 from diff_planner.scene.schema import (
     AGENT_DT_S,
     PAST_MOTION,
@@ -79,7 +80,8 @@ def cases_from_document(path: Path, document: object) -> tuple[GoldenCase, ...]:
     """Return the cases of a parsed golden JSON file.
 
     Raises:
-        SceneError: a key is missing, a type is unknown or a table has another shape.
+        SceneError: a key is missing, a type is unknown, a table has another shape, or a name came
+            twice.
     """
     if not isinstance(document, list) or not document:
         raise SceneError(f"{path}: expected a list of golden scenes, got none")
@@ -90,8 +92,13 @@ def cases_from_document(path: Path, document: object) -> tuple[GoldenCase, ...]:
             cases.append(_case(values))
         except KeyError as error:
             raise SceneError(f"{path}: scene {name!r}: key {error} is missing") from None
-        except (SceneError, TypeError, ValueError) as error:
+        except TypeError as error:
+            raise SceneError(
+                f"{path}: scene {name!r}: a field has another layout than golden scenes ({error})"
+            ) from None
+        except (SceneError, ValueError) as error:
             raise SceneError(f"{path}: scene {name!r}: {error}") from None
+    require_unique_tokens(path, [case.scene for case in cases])
     return tuple(cases)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,8 +93,8 @@ def scenes_from_document(path: Path, document: object) -> tuple[Scene, ...]:
         SceneError: another schema or version, a wrong field, or no scenes.
     """
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        got = document.get("schema") if isinstance(document, dict) else type(document).__name__
-        raise SceneError(f"{path}: expected schema {SCHEMA}, got {got!r}")
+        got = repr(document.get("schema")) if isinstance(document, dict) else _brief(document)
+        raise SceneError(f"{path}: expected schema {SCHEMA}, got {got}")
     if document.get("version") != SCHEMA_VERSION:
         raise SceneError(
             f"{path}: this program reads version {SCHEMA_VERSION} of {SCHEMA}, "
@@ -263,6 +263,13 @@ def _array(values: object, name: str) -> NDArray[np.float64]:
 
 
 def _made(kind: type[T], row: dict[str, Any], name: str) -> T:
+    needed = [
+        _NAMES.get((kind, f.name), f.name)
+        for f in fields(kind)  # type: ignore[arg-type]
+        if f.default is MISSING and f.default_factory is MISSING and f.name not in row
+    ]
+    if needed:
+        raise SceneError(f"{name}: missing fields {needed}")
     try:
         return kind(**row)
     except TypeError as error:
