@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 
 from diff_planner.errors import InputError
-from diff_planner.metrics.aggregate import average_over_scenes
 from diff_planner.metrics.comfort import PreviousPlan
 from diff_planner.metrics.epdms import score_epdms
 from diff_planner.metrics.pdms import score_pdms
 from diff_planner.metrics.quirks import Quirks
 from diff_planner.metrics.subscores import SubScores
-from diff_planner.metrics.value import Value
 from diff_planner.scene.schema import SceneEgo
 from metric_scenes import agent, scene, straight, two_lane_road
 
@@ -134,16 +132,3 @@ def test_each_quirk_changes_what_it_says_and_nothing_else():
     assert score_epdms(turning, straight()).history_comfort.values[0] == 1.0
     quirks = Quirks(is_past_yaw_rate_dropped=False)
     assert score_epdms(turning, straight(), quirks=quirks).history_comfort.values[0] == 0.0
-
-
-def test_averages_are_of_scenes_scores_and_count_what_is_missing():
-    average = average_over_scenes([Value.of(1.0), Value.missing("no map"), Value.of(0.0)])
-    assert (average.mean.value, average.evaluated, average.reasons) == (0.5, 2, {"no map": 1})
-    nothing = average_over_scenes([Value.missing("no map")])
-    assert not nothing.mean.is_evaluated
-
-
-def test_the_average_of_products_is_not_the_product_of_averages():
-    # Two scenes: one perfect, one with a collision and no progress.
-    totals = average_over_scenes([Value.of(1.0), Value.of(0.0)]).mean.value
-    assert totals == 0.5 != 0.5 * (5 * 0.5 + 5 * 0.5 + 2 * 1.0) / 12

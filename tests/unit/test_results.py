@@ -11,6 +11,7 @@ from diff_planner.report import provenance
 from diff_planner.report.results import (
     Check,
     CheckStatus,
+    Mean,
     Metric,
     MetricStatus,
     ModelIdentity,
@@ -91,10 +92,14 @@ def test_a_check_that_was_not_made_never_counts_as_passed():
 
 def test_a_mean_is_taken_only_when_every_line_has_the_metric():
     full = Results(make_header(), (make_line("a"), make_line("b", metrics={"share": Metric.of(1)})))
-    assert full.mean("share").value == pytest.approx(0.75)
+    assert full.mean("share") == Mean(pytest.approx(0.75), None, 2, 2, {})
     part = Results(make_header(), (make_line("a"), make_line("b", metrics={"other": Metric.of(1)})))
-    assert part.mean("share").value is None
-    assert "1 of 2 lines did not evaluate it" in part.mean("share").reason
+    assert part.mean("share") == Mean(None, 0.5, 1, 2, {Metric().reason: 1})
+
+
+def test_what_no_line_has_has_no_mean_at_all():
+    none = Mean.of([Metric.missing("no map"), Metric.missing("no map")])
+    assert none == Mean(None, None, 0, 2, {"no map": 2})
 
 
 def test_no_results_are_an_error_and_leave_no_file(tmp_path):

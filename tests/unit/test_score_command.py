@@ -142,6 +142,43 @@ def test_a_mean_is_that_of_the_scenes_own_scores(tmp_path):
     assert run.means["constant_velocity"]["pdms"]["mean"] == pytest.approx(np.mean(scores))
 
 
+def test_a_mean_that_leaves_scenes_out_is_called_partial_and_counted(tmp_path):
+    blind = make_scene(token="blind", map_polygons=(), route_lane_ids=frozenset())
+    run = run_score(
+        ScoreRequest(save(tmp_path, [make_scene(token="free"), blind]), tmp_path / "s.json")
+    )
+    found = run.means["constant_velocity"]["dac"]
+    assert (found["mean"], found["partial_mean"]) == (None, 1.0)
+    assert (found["evaluated"], found["scenes"]) == (1, 2)
+    assert "1.0000 (1)" in run.table
+
+
+def test_the_table_says_why_a_total_is_missing_once(tmp_path, capsys):
+    score_golden(tmp_path, "epdms", [STRAIGHT])
+    table = capsys.readouterr().out
+    assert "EPDMS filtered not evaluated: the scene has no human trajectory" in table
+    blind = make_scene(map_polygons=(), route_lane_ids=frozenset())
+    run = run_score(ScoreRequest(save(tmp_path, [blind]), tmp_path / "s.json"))
+    assert "DAC not evaluated: " in run.table
+    assert "PDMS not evaluated: " not in run.table
+
+
+def test_golden_scenes_of_one_name_are_refused_before_anything_is_scored(tmp_path, capsys):
+    path = tmp_path / "golden.json"
+    path.write_text(json.dumps(golden_document([STRAIGHT]) * 2))
+    assert main(["score", str(path), "--out", str(tmp_path / "o.json")]) == 2
+    assert "golden.json: scene 'road' came twice" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["golden.json"]
+
+
+def test_a_proposal_beyond_all_roads_is_refused_and_does_not_overflow(tmp_path, capsys):
+    path = tmp_path / "golden.json"
+    path.write_text(json.dumps(golden_document([STRAIGHT, 1e300 * STRAIGHT])))
+    assert main(["score", str(path), "--out", str(tmp_path / "o.json")]) == 2
+    assert "farther than" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["golden.json"]
+
+
 def test_a_human_who_collides_is_explained_by_agent_and_time(tmp_path):
     scene = make_scene(agents=(standing_car(20.0, name="lorry 7"),))
     run = run_score(ScoreRequest(save(tmp_path, [scene]), tmp_path / "s.json"))

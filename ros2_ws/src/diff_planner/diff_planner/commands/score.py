@@ -16,7 +16,6 @@ from diff_planner.commands.score_layout import Result, entry, parts_of
 from diff_planner.config import VehicleConfig
 from diff_planner.errors import ConfigError, SceneError
 from diff_planner.files import whole_file
-from diff_planner.metrics.aggregate import average_over_scenes
 from diff_planner.metrics.comfort import PreviousPlan
 from diff_planner.metrics.epdms import EpdmsResult, score_epdms
 from diff_planner.metrics.pdms import score_pdms
@@ -25,7 +24,7 @@ from diff_planner.metrics.value import Value
 from diff_planner.policies.baselines import BASELINES, with_reference
 from diff_planner.report.metric_words import Group, words_of
 from diff_planner.report.provenance import commit, machine
-from diff_planner.report.results import Check, Metric, ResultHeader, ResultLine, write_results
+from diff_planner.report.results import Check, Mean, Metric, ResultHeader, ResultLine, write_results
 from diff_planner.scene.load import load_golden, load_scenes
 from diff_planner.scene.proposals_file import load_proposals
 from diff_planner.scene.schema import Scene
@@ -57,7 +56,7 @@ class ScoreRun:
 
     table: str
     means: dict[str, dict[str, Any]]
-    """Per driver and metric: mean over scenes, of how many, of how many in all."""
+    """Per driver and metric: mean over the scenes if all have it, else that of those that have."""
     explanations: tuple[str, ...]
     """Each scene in which the human's own future collides, or could not be judged, and why."""
     files: dict[str, Path]
@@ -229,17 +228,17 @@ def _human_check(scene: Scene, result: Result) -> Check:
 
 
 def _means(lines: list[ResultLine]) -> dict[str, Any]:
-    """Return, per metric, the mean of the scenes' own scores and how many have one."""
+    """Return, per metric, the mean by `Mean`'s rule, how many scenes have one and why not all."""
     keys = dict.fromkeys(key for line in lines for key in line.metrics)
     found = {}
     for key in keys:
-        metrics = [line.metrics.get(key, Metric()) for line in lines]
-        average = average_over_scenes([Value(m.value, m.reason) for m in metrics])
+        mean = Mean.of([line.metrics.get(key, Metric()) for line in lines])
         found[key] = {
-            "mean": average.mean.value,
-            "evaluated": average.evaluated,
-            "scenes": len(lines),
-            "not_evaluated": dict(average.reasons),
+            "mean": mean.value,
+            "partial_mean": mean.partial,
+            "evaluated": mean.evaluated,
+            "scenes": mean.scenes,
+            "not_evaluated": dict(mean.reasons),
         }
     return found
 
@@ -252,7 +251,7 @@ def _table(means: Mapping[str, dict[str, Any]], scenes: int, metric: MetricName)
     for driver, found in means.items():
         rows.append([driver, *(_cell(found.get(key)) for key in keys)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    text = [f"{metric.upper()} over {scenes} scenes; (n) where only n of them were evaluated"]
+    text = [f"{metric.upper()} over {scenes} scenes; (n): no mean of all, only of the n evaluated"]
     text += [
         "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
         for row in rows
@@ -261,18 +260,25 @@ def _table(means: Mapping[str, dict[str, Any]], scenes: int, metric: MetricName)
         f"{words_of(key).short} not evaluated: {reason}"
         for found in means.values()
         for key, values in found.items()
-        # Totals repeat what their parts say.
-        if words_of(key).group is not Group.TOTAL
         for reason in values["not_evaluated"]
+        # A total repeats what its parts say.
+        if words_of(key).group is not Group.TOTAL or not _is_said(reason, found)
     )
     return "\n".join([*text, *reasons])
 
 
+def _is_said(reason: str, found: Mapping[str, dict[str, Any]]) -> bool:
+    """Tell whether the reason a total is missing holds that of a sub-score."""
+    parts = [values for key, values in found.items() if words_of(key).group is not Group.TOTAL]
+    return any(part in reason for values in parts for part in values["not_evaluated"])
+
+
 def _cell(values: Mapping[str, Any] | None) -> str:
-    if values is None or values["mean"] is None:
+    if values is None or not values["evaluated"]:
         return "-"
-    part = "" if values["evaluated"] == values["scenes"] else f" ({values['evaluated']})"
-    return f"{values['mean']:.4f}{part}"
+    if values["mean"] is None:
+        return f"{values['partial_mean']:.4f} ({values['evaluated']})"
+    return f"{values['mean']:.4f}"
 
 
 def _write(
