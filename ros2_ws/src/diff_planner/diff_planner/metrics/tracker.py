@@ -115,23 +115,24 @@ def curvature_profile(poses: Array, speed: Array) -> Array:
     """Return the curvatures [K, 40] that explain the turns of poses [K, 41, 3] at speeds [K, 40].
 
     Minimises the turns' residuals plus a penalty on the curvature's rate; in the curvatures
-    themselves the normal equations are tridiagonal, solved by elimination for all K at once.
+    themselves the normal equations are tridiagonal, solved by elimination for all K at once.  It
+    carries by how much each pivot exceeds the stiffness, a sum without cancellation: for a vehicle
+    that hardly moves that is 1e-10 beside 1.
     """
     turn = wrap_angle(np.diff(poses[..., 2], axis=1)).T  # [40, K]
     step = _DT * speed.T
     stiffness = _CURVATURE_RATE_PENALTY / _DT**2
-    diagonal = step * step + 2.0 * stiffness
-    diagonal[0] += _INITIAL_CURVATURE_PENALTY - stiffness
-    diagonal[-1] -= stiffness
+    surplus = step * step
+    surplus[0] += _INITIAL_CURVATURE_PENALTY
     curvature = step * turn
     for k in range(1, _STEPS):
-        factor = stiffness / diagonal[k - 1]
-        diagonal[k] -= factor * stiffness
+        factor = stiffness / (surplus[k - 1] + stiffness)
+        surplus[k] += factor * surplus[k - 1]
         curvature[k] += factor * curvature[k - 1]
-    curvature[-1] /= diagonal[-1]
+    curvature[-1] /= surplus[-1]
     for k in range(_STEPS - 2, -1, -1):
         curvature[k] += stiffness * curvature[k + 1]
-        curvature[k] /= diagonal[k]
+        curvature[k] /= surplus[k] + stiffness
     return curvature.T
 
 
