@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diff_planner.errors import InputError
-from diff_planner.metrics.proposals import PROPOSAL_TIMES_S, proposal_from_poses
 from diff_planner.policies.idm import idm_driver
+from diff_planner.scene.future import PROPOSAL_TIMES_S, proposal_from_poses
 from diff_planner.scene.schema import Scene
 from diff_planner.types import HORIZON_STEPS
 
