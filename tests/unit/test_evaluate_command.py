@@ -121,6 +121,33 @@ def test_earlier_results_stand_beside_new_ones(request_for, tmp_path):
     assert "minus idm" in found.files["page"].read_text(encoding="utf-8")
 
 
+def test_a_policy_without_any_plan_says_so_for_every_metric(request_for, tmp_path):
+    scenes = [replace(scene, human=None, human_times_s=None) for scene in SCENES]
+    save_scenes(tmp_path / "nobody.json", scenes)
+    request = replace(request_for("idm", "human"), scenes=tmp_path / "nobody.json")
+    found = evaluate(request)
+    assert set(found.to_dict()["runs"]["human"]) == set(found.to_dict()["runs"]["idm"])
+    line = read_results(found.files["human"]).lines[0]
+    assert line.metrics["ep"].reason.startswith("no plan: ")
+
+
+def test_an_earlier_run_is_not_written_over_and_a_file_is_no_folder(request_for, tmp_path):
+    first = evaluate(request_for("idm")).files["idm"]
+    before = first.read_bytes()
+    with pytest.raises(ConfigError, match="would be written over"):
+        evaluate(request_for("idm", metric="epdms", compare=(f"old={first}",)))
+    assert first.read_bytes() == before
+    with pytest.raises(ConfigError, match="expected a folder"):
+        evaluate(request_for("idm", out=first))
+
+
+def test_scenes_without_a_log_are_no_frames_of_one(tmp_path):
+    save_scenes(tmp_path / "s.json", [road(f"s{i}", 90.0, log="", time_s=0.5 * i) for i in (0, 1)])
+    request = EvaluateRequest(tmp_path / "s.json", ("constant_velocity",), "epdms", tmp_path)
+    found = evaluate(request).files["constant_velocity"]
+    assert values_of(found, "ec") == {"s0": None, "s1": None}
+
+
 def test_the_same_call_writes_the_same_bytes(request_for, tmp_path):
     files = [evaluate(request_for("idm", out=tmp_path / name)).files for name in ("one", "two")]
     for what in ("idm", "page"):

@@ -118,7 +118,7 @@ def test_a_needed_field_that_is_missing_is_named(tmp_path):
 
 def test_json_that_holds_no_scenes_at_all_is_refused(tmp_path):
     (tmp_path / "s.json").write_text("[]")
-    with pytest.raises(SceneError, match="diff_planner.scenes, got an empty list"):
+    with pytest.raises(SceneError, match="scenes, got an empty list"):
         load_scenes(tmp_path / "s.json")
 
 

@@ -36,7 +36,6 @@ from diff_planner.scene.schema import Scene
 
 Array = NDArray[np.float64]
 RESULTS_ENDING = ".results.jsonl"
-_EC_REACH_S = 0.55  # a plan older than this is not compared with: planner_facts 3.5, EC
 
 
 @dataclass(frozen=True)
@@ -121,8 +120,7 @@ class _Scorer:
         self._before: dict[str, Scene] = {}
         ordered = sorted(scenes, key=lambda scene: (scene.log, scene.time_s))
         for earlier, later in pairwise(ordered):
-            is_near = 0.0 < later.time_s - earlier.time_s < _EC_REACH_S
-            if metric == "epdms" and earlier.log == later.log and is_near:
+            if metric == "epdms" and later.follows(earlier):
                 self._before[later.token] = earlier
         self._states: dict[str, tuple[str, Array | None]] = {}
 
@@ -163,9 +161,7 @@ def evaluate(
     scenes = tuple(with_reference(scene) for scene in load_scenes(request.scenes))
     policies = [_policy(text, scenes) for text in request.policies]
     earlier = [_earlier(text) for text in request.compare]
-    names = [policy.name for policy in policies] + [run.name for run in earlier]
-    if len(names) != len(set(names)):
-        raise ResultsError(f"expected a different name for each run, got {', '.join(names)}")
+    _check_names(request, [policy.name for policy in policies], [run.name for run in earlier])
     lines: dict[str, list[ResultLine]] = {policy.name: [] for policy in policies}
     scorer = _Scorer(scenes, request.metric)
     for index, scene in enumerate(scenes):
@@ -177,10 +173,12 @@ def evaluate(
             on_progress((index + 1) / len(scenes))
     files: dict[str, Path] = {}
     runs = []
+    measured = [line.metrics.items() for found in lines.values() for line in found]
+    units = {key: metric.unit for metrics in measured for key, metric in metrics}
     for policy in policies:
         header = _header(request, policy.name)
         files[policy.name] = request.out / f"{policy.name}{RESULTS_ENDING}"
-        filled = _filled(lines[policy.name], request.metric)
+        filled = _filled(lines[policy.name], request.metric, units)
         write_results(files[policy.name], header, filled)
         runs.append(Run(policy.name, Results(header, tuple(filled))))
     runs = checked_runs([*runs, *earlier])
@@ -193,13 +191,34 @@ def evaluate(
     return Evaluation(tuple(runs), files, request.seed)
 
 
-def _filled(lines: list[ResultLine], metric: str) -> list[ResultLine]:
-    """Give scenes without a plan the metrics that the others have, not evaluated for the reason."""
-    units = {key: found.unit for line in lines for key, found in line.metrics.items()}
+def _check_names(request: EvaluateRequest, policies: list[str], earlier: list[str]) -> None:
+    """Refuse runs of one name, and to write where there is no folder or over an earlier run."""
+    names = [*policies, *earlier]
+    if len(names) != len(set(names)):
+        raise ResultsError(
+            f"expected a different name for each run, got {', '.join(names)}; a file of proposals "
+            "counts under its own name, and --compare takes NAME=FILE"
+        )
+    if request.out.exists() and not request.out.is_dir():
+        raise ConfigError(f"--out: expected a folder, {request.out} is a file")
+    written = {(request.out / f"{name}{RESULTS_ENDING}").resolve() for name in policies}
+    for text in request.compare:
+        path = _named(text)[1]
+        if path.resolve() in written:
+            raise ConfigError(f"--compare: {path} would be written over; choose another --out")
+
+
+def _filled(lines: list[ResultLine], metric: str, units: dict[str, str]) -> list[ResultLine]:
+    """Give scenes without a plan what others were measured by, not evaluated for the reason."""
     filled = []
     for line in lines:
         reason = line.metrics[metric].reason
-        absent = {k: Metric.missing(reason, u) for k, u in units.items() if k not in line.metrics}
+        is_planned = len(line.metrics) > 1
+        absent = {
+            key: Metric.missing(reason, unit)
+            for key, unit in units.items()
+            if key not in line.metrics and not is_planned
+        }
         filled.append(line.model_copy(update={"metrics": line.metrics | absent}))
     return filled
 
@@ -228,9 +247,15 @@ def _policy(text: str, scenes: tuple[Scene, ...]) -> _Policy:
 
 
 def _earlier(text: str) -> Run:
+    name, path = _named(text)
+    return Run(name, read_results(path))
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """Return the name and the file of `NAME=FILE`, or of a file that goes by its own name."""
     name, separator, file = text.partition("=")
     path = Path(file if separator else text)
-    return Run(name if separator else path.name.removesuffix(RESULTS_ENDING), read_results(path))
+    return name if separator else path.name.removesuffix(RESULTS_ENDING), path
 
 
 def _header(request: EvaluateRequest, name: str) -> ResultHeader:

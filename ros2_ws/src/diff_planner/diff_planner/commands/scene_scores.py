@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diff_planner.commands.score_layout import Result, parts_of
 from diff_planner.geometry import poses_seen_from
 from diff_planner.metrics.comfort import COMFORT_TERMS, PreviousPlan
 from diff_planner.metrics.displacement import displacement
 from diff_planner.metrics.diversity import divergence_m, diversity
-from diff_planner.metrics.epdms import EpdmsResult, score_epdms
+from diff_planner.metrics.epdms import score_epdms
 from diff_planner.metrics.hdp_open_loop import open_loop_score
 from diff_planner.metrics.pdms import PdmsResult, score_pdms
 from diff_planner.metrics.pdms_at_k import PUBLISHED_K, mean_of_best, score_at_k
@@ -26,19 +27,6 @@ from diff_planner.types import NETWORK_DT_S, PLAN_DT_S
 Array = NDArray[np.float64]
 CHOSEN = 0
 """Of several proposals the first is the one that the policy would drive."""
-_KEYS = {
-    "no_collision": "nc",
-    "drivable_area": "dac",
-    "driving_direction": "ddc",
-    "traffic_light": "tlc",
-    "progress": "ep",
-    "time_to_collision": "ttc",
-    "comfort": "comfort",
-    "lane_keeping": "lk",
-    "history_comfort": "hc",
-    "extended_comfort": "ec",
-}
-"""Names of the results' fields -> keys of results.jsonl."""
 _UNITS = {"divergence_m": "m", "ade_m": "m", "fde_m": "m", "min_ade_m": "m", "min_fde_m": "m"}
 
 
@@ -67,20 +55,17 @@ def scene_scores(
     Raises:
         InputError: the proposals have another shape or are not finite.
     """
-    result: PdmsResult | EpdmsResult
+    result: Result
     if metric == "pdms":
         result = score_pdms(ready, proposals)
-        totals = {"pdms": result.total}
     else:
         result = score_epdms(ready, proposals, previous)
-        totals = {"epdms": result.total, "epdms_filtered": result.human_filtered}
-    parts = {_KEYS[f.name]: getattr(result, f.name) for f in fields(result) if f.name in _KEYS}
-    values = {key: scores.at(CHOSEN) for key, scores in (totals | parts).items()}
-    values |= _of_the_set(proposals, totals[metric], metric)
+    values = {key: scores.at(CHOSEN) for key, scores in parts_of(result).items()}
+    values |= _of_the_set(proposals, result.total, metric)
     values |= _to_the_human(ready, proposals, result.no_collision)
     return SceneScores(
         {key: _metric(value, _UNITS.get(key, "")) for key, value in values.items()},
-        _plan_view(ready, proposals, result, totals[metric]),
+        _plan_view(ready, proposals, result),
         result.detail.states[CHOSEN : CHOSEN + 1],
     )
 
@@ -125,20 +110,18 @@ def _to_the_human(
     return values
 
 
-def _plan_view(
-    ready: PreparedScene, proposals: Array, result: PdmsResult | EpdmsResult, total: SubScores
-) -> PlanView:
+def _plan_view(ready: PreparedScene, proposals: Array, result: Result) -> PlanView:
     states = result.detail.states[CHOSEN]
     return PlanView(
         proposals=np.asarray(proposals, dtype=np.float64),
-        scores=total.values if total.is_evaluated else None,
+        scores=result.total.values if result.total.is_evaluated else None,
         chosen=CHOSEN,
         driven=poses_seen_from(ready.scene.ego.pose, states[:, :3]),
         findings=tuple(_findings(result)),
     )
 
 
-def _findings(result: PdmsResult | EpdmsResult) -> list[str]:
+def _findings(result: Result) -> list[str]:
     """Say in sentences what the chosen plan lost points for, and when."""
     detail = result.detail
     found = []

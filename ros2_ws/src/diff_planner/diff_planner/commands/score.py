@@ -32,7 +32,7 @@ from diff_planner.scene.schema import Scene
 Array = NDArray[np.float64]
 MetricName = Literal["pdms", "epdms"]
 FRAME_S = 0.5
-"""Scenes of one log that lie this far apart are successive frames: EC compares their plans."""
+"""How far apart the candidates of golden scenes were taken to be planned."""
 HUMAN_RULE = "the human's own future has no at-fault collision (NC = 1)"
 
 
@@ -83,7 +83,7 @@ class _Scorer:
 
     def __init__(self, metric: MetricName) -> None:
         self._metric = metric
-        self._before: dict[tuple[str, str], tuple[float, Array]] = {}
+        self._before: dict[tuple[str, str], tuple[Scene, Array]] = {}
 
     def score(self, work: _Work) -> dict[str, Result | str]:
         """Return the result of each driver, or why there is none."""
@@ -98,14 +98,17 @@ class _Scorer:
             return score_pdms(ready, plans)
         scene = ready.scene
         result = score_epdms(ready, plans, self._previous(driver, scene))
-        self._before[driver, scene.log] = (scene.time_s, result.detail.states[:1])
+        self._before[driver, scene.log] = (scene, result.detail.states[:1])
         return result
 
     def _previous(self, driver: str, scene: Scene) -> PreviousPlan | None:
         """Return the driver's plan of the frame before; its first proposal is the plan."""
-        time_s, states = self._before.get((driver, scene.log), (np.inf, np.empty(0)))
-        is_frame = bool(scene.log) and abs(scene.time_s - time_s - FRAME_S) < 1e-6
-        return PreviousPlan(states, FRAME_S) if is_frame else None
+        if (driver, scene.log) not in self._before:
+            return None
+        before, states = self._before[driver, scene.log]
+        if not scene.follows(before):
+            return None
+        return PreviousPlan(states, scene.time_s - before.time_s)
 
 
 def run_score(

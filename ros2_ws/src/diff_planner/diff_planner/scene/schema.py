@@ -21,6 +21,7 @@ from diff_planner.config import VehicleConfig
 from diff_planner.errors import SceneError
 
 SCHEMA_VERSION = 1
+_FRAME_REACH_S = 0.55
 AGENT_DT_S = 0.1
 """Spacing of agent states."""
 REFERENCE_SHAPE = (8, 3)
@@ -262,6 +263,14 @@ class Scene:
         if len(ids) != len(set(ids)):
             doubled = sorted({name for name in ids if ids.count(name) > 1})
             raise SceneError(f"agents: expected each id once, doubled: {doubled}")
+
+    def follows(self, earlier: Scene) -> bool:
+        """Tell whether this is the next frame of the log that `earlier` is of: EC compares them.
+
+        The official scorer takes frames less than 0.55 s apart (planner_facts 3.5, EC).
+        """
+        is_near = 0.0 < self.time_s - earlier.time_s < _FRAME_REACH_S
+        return bool(self.log) and self.log == earlier.log and is_near
 
     def polygons(self, *types: PolygonType) -> tuple[MapPolygon, ...]:
         """Return the polygons of these types, in the map's order."""
