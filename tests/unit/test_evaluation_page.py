@@ -27,22 +27,27 @@ def test_the_mean_stands_in_the_headline_with_its_interval():
 def test_a_mean_that_not_every_scene_has_is_shown_as_not_evaluated_with_the_reason():
     html = render([make_run("idm", [1.0, None])])
     assert 'class="n big"' not in html
-    assert "not evaluated</span>: no map" in html
+    assert "not evaluated</span> no map" in html
     assert "1 of 2 scenes have it, their mean 100.0" in html
     assert "Not evaluated, and why" in html
 
 
 def test_a_run_that_did_not_measure_the_headline_is_not_taken_for_zero():
     html = render([make_run("old", [0.5], key="epdms")])
-    assert "not evaluated</span>: this run did not measure it" in html
+    assert "not evaluated</span> this run did not measure it" in html
     assert 'class="n big">0' not in html
 
 
 def test_runs_are_compared_with_the_first():
-    html = render([make_run("a", [0.5, 0.7]), make_run("b", [0.6, 0.8])])
+    html = render([make_run("a", [0.5, 0.7] * 3), make_run("b", [0.6, 0.8] * 3)])
     assert "minus a" in html
     assert "+10.0" in html
-    assert "2 scenes; a clear difference" in html
+    assert "6 scenes; a clear difference" in html
+
+
+def test_a_difference_of_a_few_scenes_is_never_called_clear():
+    html = render([make_run("a", [0.5, 0.7]), make_run("b", [0.6, 0.8])])
+    assert "2 scenes; could be chance" in html
 
 
 def test_scene_names_with_markup_stay_text():

@@ -16,6 +16,9 @@ from diff_planner.metrics.intervals import Interval, mean_interval, rate_interva
 from diff_planner.report.metric_words import MetricWords
 from diff_planner.report.results import Mean, Metric, ResultLine, Results
 
+CLEAR_SCENES = 5
+"""The fewest values for which the coverage of the intervals was measured (metrics.intervals)."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -69,8 +72,10 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """True when the interval does not hold 0."""
-        return self.interval is not None and not self.interval.low <= 0.0 <= self.interval.high
+        """True when the interval does not hold 0 and is of enough scenes to be believed."""
+        if self.interval is None or self.scenes < CLEAR_SCENES:
+            return False
+        return not self.interval.low <= 0.0 <= self.interval.high
 
 
 def figure(run: Run, words: MetricWords, seed: int = 0) -> Figure:
