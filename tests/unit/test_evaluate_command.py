@@ -129,6 +129,8 @@ def test_a_policy_without_any_plan_says_so_for_every_metric(request_for, tmp_pat
     assert set(found.to_dict()["runs"]["human"]) == set(found.to_dict()["runs"]["idm"])
     line = read_results(found.files["human"]).lines[0]
     assert line.metrics["ep"].reason.startswith("no plan: ")
+    (row,) = [row for row in found.table().splitlines() if "no plan" in row]
+    assert row.startswith("human: 3 scenes, not evaluated: no plan: ")
 
 
 def test_an_earlier_run_is_not_written_over_and_a_file_is_no_folder(request_for, tmp_path):

@@ -76,9 +76,13 @@ class Evaluation:
         lines = []
         for run in self.runs:
             words = [w for w in _measured(run) if w.group in (Group.TOTAL, Group.SUB_SCORE)]
+            figures = [figure(run, w, self.seed) for w in words]
+            if not any(found.evaluated for found in figures):
+                reasons = "; ".join(dict.fromkeys(found.reason for found in figures))
+                lines.append(f"{run.name}: {len(run.scenes)} scenes, not evaluated: {reasons}")
+                continue
             lines.append(f"{run.name}: {len(run.scenes)} scenes")
-            for w in words:
-                found = figure(run, w, self.seed)
+            for w, found in zip(words, figures, strict=True):
                 if found.mean is None:
                     had = f"{found.evaluated} of {found.scenes} scenes have it"
                     if found.partial is not None:
