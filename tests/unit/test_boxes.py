@@ -132,3 +132,15 @@ def test_many_polygons_together_hold_what_one_of_them_holds():
     )
     assert np.array_equal(held, expected)
     assert not Polygons.of([]).any_contains(points).any()
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("way_round", [1, -1])
+def test_a_point_on_a_border_along_an_axis_is_outside(turns, way_round):
+    ring = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 0.0], [4.0, 2.0], [1.0, 2.0], [0.0, 1.0]])
+    quarter = np.linalg.matrix_power(np.array([[0.0, -1.0], [1.0, 0.0]]), turns)
+    border = np.array([[2.0, 0.0], [0.0, 0.5], [4.0, 1.0], [2.0, 2.0], [0.0, 0.0], [4.0, 2.0]])
+    within = np.array([[2.0, 1e-12], [1e-12, 0.5], [3.0, 1.0]])
+    ring = (ring @ quarter.T)[::way_round]
+    assert not ring_contains(ring, quarter @ border.T).any()
+    assert ring_contains(ring, quarter @ within.T).all()

@@ -1,8 +1,8 @@
 """Which points lie in which of many polygons.
 
-Even-odd rule, so a ring may be concave and run either way round.  Points exactly on an edge may
-fall on either side: official scores use shapely, where a point on the border is outside, and no
-scene with real numbers can tell.
+Even-odd rule, so a ring may be concave and run either way round.  A point on the border is outside,
+as in shapely, which official scores use: an ego that drives exactly on the line between two lanes
+is in neither.  Only edges along an axis are tested for that; on others rounding decides.
 """
 
 from __future__ import annotations
@@ -76,11 +76,17 @@ def ring_contains(ring: Array, points: Array) -> Mask:
     Counts the edges that a ray from the point towards +x crosses.
     """
     x, y = ring[:, 0], ring[:, 1]
-    dx, dy = np.roll(x, -1) - x, np.roll(y, -1) - y
+    next_x, next_y = np.roll(x, -1), np.roll(y, -1)
+    dx, dy = next_x - x, next_y - y
     # Twice the area of edge and point, signed so that positive means: the edge is to the right.
     sign = np.where(dy > 0.0, 1.0, -1.0)
     edges = np.stack([-dy * sign, dx * sign, (dy * x - dx * y) * sign], axis=-1)  # [P, 3]
     is_right = edges[:, :2] @ points > -edges[:, 2:]
     is_above = y[:, None] > points[1]
     is_right &= is_above != np.roll(is_above, -1, axis=0)
-    return np.logical_xor.reduce(is_right, axis=0)
+    inside: Mask = np.logical_xor.reduce(is_right, axis=0)
+    for edge in np.flatnonzero((dx == 0.0) | (dy == 0.0)):
+        (x0, x1), (y0, y1) = sorted((x[edge], next_x[edge])), sorted((y[edge], next_y[edge]))
+        px, py = points
+        inside &= ~((px >= x0) & (px <= x1) & (py >= y0) & (py <= y1))
+    return inside
