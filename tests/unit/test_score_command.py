@@ -235,6 +235,29 @@ def test_extended_comfort_needs_the_frame_half_a_second_before(tmp_path):
     assert values == [None, 1.0, None, None]
 
 
+def test_the_order_of_scenes_in_the_file_changes_nothing_but_the_order_of_results(tmp_path):
+    scenes = drive_of(3, agents=())
+    files = []
+    for name, order in (("forth", scenes), ("back", scenes[::-1])):
+        save_scenes(tmp_path / f"{name}.json", order)
+        request = ScoreRequest(tmp_path / f"{name}.json", tmp_path / f"{name}.out", metric="epdms")
+        files.append(run_score(request).files)
+    forth, back = (read_results(found["human"]).lines for found in files)
+    assert [line.name for line in back] == ["t2", "t1", "t0"]
+    assert back[::-1] == forth
+    assert forth[1].metrics["ec"].value == 1.0
+    rows = [json.loads(found["scores"].read_text()) for found in files]
+    assert rows[1][::-1] == rows[0]
+
+
+def test_an_out_that_is_a_folder_leaves_nothing_beside_it(tmp_path, capsys):
+    scenes = save(tmp_path, [make_scene()])
+    (tmp_path / "folder").mkdir()
+    assert main(["score", str(scenes), "--out", str(tmp_path / "folder")]) == 2
+    assert "expected a file" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "scenes.json"]
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

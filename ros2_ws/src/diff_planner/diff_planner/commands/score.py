@@ -122,44 +122,57 @@ def run_score(
     inputs = [request.scenes, *([request.proposals] if request.proposals else [])]
     if any(request.out.resolve() == path.resolve() for path in inputs):
         raise ConfigError(f"{request.out} is a file to read; choose another name")
-    count, works = _works(request)
+    tokens, works = _works(request)
     scorer = _Scorer(request.metric)
     rows: list[dict[str, Any]] = []
     lines: dict[str, list[ResultLine]] = {}
-    explanations: list[str] = []
     for done, work in enumerate(works, start=1):
         results = scorer.score(work)
         rows.append(_row(work, results))
         for driver, result in results.items():
             line = _line(work.scene, driver, result, request.metric)
             lines.setdefault(driver, []).append(line)
-            check = line.checks.get("human_nc")
-            if check is not None and check.status.value != "passed":
-                explanations.append(f"{line.name}: NC {check.status.value}: {check.reason}")
         if on_progress is not None:
-            on_progress(done / count)
+            on_progress(done / len(tokens))
+    place = {token: index for index, token in enumerate(tokens)}
+    rows.sort(key=lambda row: place[row["name"]])
+    for found in lines.values():
+        found.sort(key=lambda line: place[line.name])
     means = {driver: _means(found) for driver, found in lines.items()}
-    table = _table(means, count, request.metric)
+    table = _table(means, len(tokens), request.metric)
     files = _write(request, rows, lines)
-    return ScoreRun(table, means, tuple(explanations), files)
+    return ScoreRun(table, means, tuple(_exceptions(lines.get("human", []))), files)
 
 
-def _works(request: ScoreRequest) -> tuple[int, Iterator[_Work]]:
-    """Return how many scenes are to be scored, and each with given, golden or baseline plans."""
+def _exceptions(lines: list[ResultLine]) -> Iterator[str]:
+    """Say in which scenes the human's own future collides or could not be judged, and why."""
+    for line in lines:
+        check = line.checks.get("human_nc")
+        if check is not None and check.status.value != "passed":
+            yield f"{line.name}: NC {check.status.value}: {check.reason}"
+
+
+def _works(request: ScoreRequest) -> tuple[list[str], Iterator[_Work]]:
+    """Return the scenes' tokens, and each scene with given, golden or baseline plans.
+
+    The scenes come in the order in which they were driven, the tokens in that of the file.
+    """
     if request.proposals is None:
         golden = load_golden(request.scenes)
         if golden is not None:
-            return len(golden), (
+            return [case.scene.token for case in golden], (
                 _Work(c.scene, {"candidates": c.candidates}, c.dump_full, is_golden=True)
                 for c in golden
             )
-    scenes = load_scenes(request.scenes)
+    found_scenes = load_scenes(request.scenes)
+    tokens = [scene.token for scene in found_scenes]
+    scenes = sorted(found_scenes, key=lambda scene: (scene.log, scene.time_s))
     if request.proposals is not None:
-        found = load_proposals(request.proposals, [scene.token for scene in scenes])
-        return len(scenes), (
+        found = load_proposals(request.proposals, tokens)
+        return tokens, (
             _Work(with_reference(scene), {"proposals": found[scene.token]}) for scene in scenes
         )
-    return len(scenes), (
+    return tokens, (
         _Work(
             with_reference(scene), {name: _alone(drive(scene)) for name, drive in BASELINES.items()}
         )
@@ -296,10 +309,11 @@ def _write(
     )
     files = {"scores": request.out}
     stem = request.out.with_suffix("")
-    for driver, found in lines.items():
-        path = stem.with_name(f"{stem.name}.{driver}.results.jsonl")
-        write_results(path, header, found)
-        files[driver] = path
+    # Around the others: nothing is written beside a name that cannot be.
     with whole_file(request.out) as partial:
         partial.write_text(json.dumps(rows, allow_nan=False) + "\n", encoding="utf-8")
+        for driver, found in lines.items():
+            path = stem.with_name(f"{stem.name}.{driver}.results.jsonl")
+            write_results(path, header, found)
+            files[driver] = path
     return files
