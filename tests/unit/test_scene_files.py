@@ -62,8 +62,8 @@ def test_a_file_gives_back_exactly_the_scenes_that_were_saved(tmp_path, name):
     assert_same(back[1], bare)
 
 
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=9, max_size=9))
-def test_every_finite_number_survives_the_files_bit_by_bit(tmp_path_factory, numbers):
+@given(st.lists(st.floats(-1e12, 1e12), min_size=9, max_size=9))
+def test_every_number_survives_the_files_bit_by_bit(tmp_path_factory, numbers):
     folder = tmp_path_factory.mktemp("numbers")
     scene = make_scene(ego=SceneEgo(*numbers))
     for name in ("a.json", "a.npz"):
@@ -170,7 +170,9 @@ def test_a_scene_names_itself_in_its_errors():
 
 
 def test_numbers_that_are_not_finite_cannot_enter_a_scene():
-    with pytest.raises(SceneError, match=r"ego\.vx_mps: expected finite numbers, got nan"):
+    with pytest.raises(
+        SceneError, match=r"ego\.vx_mps: expected finite numbers up to 1e\+12, got nan"
+    ):
         SceneEgo(0.0, 0.0, 0.0, vx_mps=float("nan"))
     states = np.zeros((3, 5))
     states[1, 2] = np.inf

@@ -179,6 +179,28 @@ def test_a_proposal_beyond_all_roads_is_refused_and_does_not_overflow(tmp_path, 
     assert [p.name for p in tmp_path.iterdir()] == ["golden.json"]
 
 
+@pytest.mark.parametrize("metric", ["pdms", "epdms"])
+def test_a_golden_scene_without_a_reference_has_no_progress_score_and_no_nan(tmp_path, metric):
+    (document,) = golden_document([STRAIGHT])
+    path, out = tmp_path / "golden.json", tmp_path / "o.json"
+    path.write_text(json.dumps([document | {"ref": None}]))
+    assert main(["score", str(path), "--metric", metric, "--out", str(out)]) == 0
+    (row,) = json.loads(out.read_text())
+    (result,) = row["results"]
+    assert result["EP"] is None
+    assert result["progress_raw"] == [None, pytest.approx(32.0, abs=1e-6)]
+
+
+@pytest.mark.parametrize("change", [{"vx": 1e300}, {"x": -1e300}])
+def test_a_scene_with_absurd_numbers_is_refused_and_does_not_overflow(tmp_path, capsys, change):
+    (document,) = golden_document([STRAIGHT])
+    document["ego"] |= change
+    path = tmp_path / "golden.json"
+    path.write_text(json.dumps([document]))
+    assert main(["score", str(path), "--out", str(tmp_path / "o.json")]) == 2
+    assert "1e+300" in capsys.readouterr().err
+
+
 def test_a_human_who_collides_is_explained_by_agent_and_time(tmp_path):
     scene = make_scene(agents=(standing_car(20.0, name="lorry 7"),))
     run = run_score(ScoreRequest(save(tmp_path, [scene]), tmp_path / "s.json"))

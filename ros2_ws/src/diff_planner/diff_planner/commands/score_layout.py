@@ -70,7 +70,7 @@ def entry(result: Result, index: int, *, is_full: bool) -> dict[str, Any]:
         "comfort_terms": [bool(term) for term in detail.comfort_terms[index]],
         "sim_last": _rounded(detail.states[index, -1]),
         **{name: score.at(index).value for name, score in scores.items()},
-        "progress_raw": _rounded(np.array(raw)) if detail.progress_m.is_evaluated else None,
+        "progress_raw": _known(raw) if detail.progress_m.is_evaluated else None,
         "coll_idx": _step(detail.collision_step[index]),
         "ttc_idx": _step(detail.ttc_step[index]),
         "areas": {
@@ -91,6 +91,11 @@ def entry(result: Result, index: int, *, is_full: bool) -> dict[str, Any]:
 def _rounded(values: NDArray[np.float64]) -> list[Any]:
     rounded: list[Any] = np.round(values, _DECIMALS).tolist()
     return rounded
+
+
+def _known(values: list[float]) -> list[float | None]:
+    """Return rounded numbers; None for NaN, which JSON does not have: there is no reference."""
+    return [round(value, _DECIMALS) if np.isfinite(value) else None for value in values]
 
 
 def _step(step: np.int64) -> int | None:

@@ -9,7 +9,6 @@ evaluated".
 from __future__ import annotations
 
 import enum
-import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,8 @@ from diff_planner.errors import SceneError
 
 SCHEMA_VERSION = 1
 _FRAME_REACH_S = 0.55
+_LARGEST = 1e12
+"""Beyond all coordinates and clocks; squares of larger numbers would overflow one day."""
 AGENT_DT_S = 0.1
 """Spacing of agent states."""
 REFERENCE_SHAPE = (8, 3)
@@ -68,16 +69,20 @@ def _checked(name: str, values: Array, shape: tuple[int | None, ...]) -> None:
     if not fits:
         wanted = tuple("any" if want is None else want for want in shape)
         raise SceneError(f"{name}: expected shape {wanted}, got {values.shape}")
-    if not np.isfinite(values).all():
-        first = np.argwhere(~np.isfinite(values))[0].tolist()
-        raise SceneError(f"{name}: expected finite numbers, got {values[tuple(first)]} at {first}")
+    is_sensible = np.abs(values) <= _LARGEST  # not so for NaN
+    if not is_sensible.all():
+        first = np.argwhere(~is_sensible)[0].tolist()
+        raise SceneError(
+            f"{name}: expected finite numbers up to {_LARGEST:g}, "
+            f"got {values[tuple(first)]} at {first}"
+        )
 
 
 def _checked_number(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise SceneError(f"{name}: expected a number, got {value!r}")
-    if not math.isfinite(value):
-        raise SceneError(f"{name}: expected finite numbers, got {value}")
+    if not abs(float(value)) <= _LARGEST:
+        raise SceneError(f"{name}: expected finite numbers up to {_LARGEST:g}, got {value}")
 
 
 def _checked_name(name: str, value: object) -> None:
