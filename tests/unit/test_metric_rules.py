@@ -164,6 +164,13 @@ def test_a_jolt_against_the_past_shows_in_history_comfort_alone():
     assert result.detail.comfort_terms[0].all()
 
 
+@pytest.mark.parametrize(("turned_rad", "score"), [(0.2, 0.0), (2.0 * np.pi, 1.0)])
+def test_a_past_that_heads_elsewhere_than_the_ego_is_a_jolt_too(turned_rad, score):
+    past = scene().past.copy()
+    past[:, 2] += turned_rad
+    assert score_epdms(scene(past=past), straight()).history_comfort.values[0] == score
+
+
 def test_extended_comfort_compares_with_the_plan_half_a_second_before():
     still = score_epdms(scene(), straight()).detail.states
     same = score_epdms(scene(), straight(), PreviousPlan(still))

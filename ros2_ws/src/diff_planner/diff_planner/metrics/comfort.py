@@ -204,9 +204,8 @@ def _past_states(scene: Scene, quirks: Quirks) -> Array:
     states = np.zeros((len(_PAST_TIMES_S), len(SimIndex)))
     times = scene.past_times_s
     yaw = np.unwrap(scene.past[:, 2])
-    # The last past pose is the ego's own: continue its heading into the simulated ones, which
-    # begin at 0.
-    states[:, SimIndex.YAW] = np.interp(_PAST_TIMES_S, times, yaw) - yaw[-1]
+    # The simulated headings follow, which count from the ego's.
+    states[:, SimIndex.YAW] = np.interp(_PAST_TIMES_S, times, yaw) - scene.ego.yaw_rad
     for column, name in (
         (SimIndex.VX, "vx_mps"),
         (SimIndex.VY, "vy_mps"),
