@@ -32,6 +32,13 @@ def test_a_mean_that_not_every_scene_has_is_shown_as_not_evaluated_with_the_reas
     assert "Not evaluated, and why" in html
 
 
+def test_metrics_missing_in_the_same_scenes_for_the_same_reason_share_a_row():
+    html = render([make_run("idm", [1.0, None], nc=[1.0, None], ep=[None, None])])
+    gaps = html.split("Not evaluated, and why")[1].split("</section>")[0]
+    assert gaps.count("<tr>") == 3  # its head, PDMS with NC, EP
+    assert "PDMS, no at-fault collision" in gaps
+
+
 def test_a_run_that_did_not_measure_the_headline_is_not_taken_for_zero():
     html = render([make_run("old", [0.5], key="epdms")])
     assert "not evaluated</span> this run did not measure it" in html

@@ -223,9 +223,13 @@ class EvaluationPage:
                         found.setdefault((words.title, metric.reason), []).append(
                             f"{run.name}: {name}"
                         )
+        # What is missing in the same places for the same reason is one row.
+        rows: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for (metric, reason), names in found.items():
+            rows.setdefault((reason, tuple(names)), []).append(metric)
         return [
-            {"metric": metric, "reason": reason, "count": len(names), "first": names[0]}
-            for (metric, reason), names in found.items()
+            {"metrics": metrics, "reason": reason, "count": len(names), "first": names[0]}
+            for (reason, names), metrics in rows.items()
         ]
 
 
