@@ -225,8 +225,8 @@ class EvaluationPage:
                         )
         # What is missing in the same places for the same reason is one row.
         rows: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-        for (metric, reason), names in found.items():
-            rows.setdefault((reason, tuple(names)), []).append(metric)
+        for (title, reason), names in found.items():
+            rows.setdefault((reason, tuple(names)), []).append(title)
         return [
             {"metrics": metrics, "reason": reason, "count": len(names), "first": names[0]}
             for (reason, names), metrics in rows.items()
