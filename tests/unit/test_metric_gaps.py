@@ -76,6 +76,18 @@ def test_agents_that_are_known_too_shortly_are_not_judged():
     assert short.no_collision.reason == "agents are known for 2.9 s, 4.0 s are needed"
 
 
+def test_without_a_map_collisions_are_judged_unless_a_side_contact_decides():
+    free = score_pdms(scene(map_polygons=()), straight())
+    assert free.no_collision.values[0] == free.time_to_collision.values[0] == 1.0
+    ahead = score_pdms(scene(agent("ahead", 20.0, 0.0), map_polygons=()), straight())
+    assert ahead.no_collision.values[0] == 0.0
+    # It comes from the right and touches the ego's side: whose fault, only a map would tell.
+    beside = agent("beside", 12.0, -9.0, speed=5.0, yaw=np.pi / 2)
+    for score in (score_pdms, score_epdms):
+        result = score(scene(beside, map_polygons=()), straight())
+        assert "side contacts" in result.no_collision.reason
+
+
 def test_a_short_past_is_not_enough():
     whole = scene()
     short = replace(

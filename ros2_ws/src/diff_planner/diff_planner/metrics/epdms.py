@@ -28,12 +28,13 @@ from diff_planner.metrics.lane_keeping import score_lane_keeping
 from diff_planner.metrics.no_collision import score_no_collision
 from diff_planner.metrics.prepared import PreparedScene, prepared
 from diff_planner.metrics.progress import score_progress_v2
-from diff_planner.metrics.proposals import checked_proposals, proposal_from_poses
+from diff_planner.metrics.proposals import checked_proposals
 from diff_planner.metrics.quirks import PUBLISHED, Quirks
 from diff_planner.metrics.scoring import Drive, ScoreDetail, combined, drive, product
 from diff_planner.metrics.subscores import SubScores, why_missing
 from diff_planner.metrics.time_to_collision import LAST_STEP_V2, score_time_to_collision
 from diff_planner.metrics.traffic_light import score_traffic_light
+from diff_planner.scene.future import proposal_from_poses
 from diff_planner.scene.schema import Scene
 
 Array = NDArray[np.float64]

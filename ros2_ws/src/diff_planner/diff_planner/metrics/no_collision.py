@@ -8,6 +8,7 @@ A road user costs all, anything else half.  NAVSIM, Dauner et al. 2024, section 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,18 +44,43 @@ def score_no_collision(
     """Return 1, 0.5 (ran into an object) or 0 (into a road user) for each proposal.
 
     Where the map does not tell between lanes or off the road, the one that it tells decides on
-    lateral contacts; it must tell one.
+    lateral contacts.  Where it tells neither there is a score all the same if no lateral contact
+    makes a difference.
     """
-    lateral_fault = areas.is_lateral_at_fault
-    reason = missing_agents(agents, PLAN_POINTS)
-    if lateral_fault is None:
-        reason = reason or "the map has no lanes and no drivable area to judge side contacts by"
-    if reason or lateral_fault is None:
+    if reason := missing_agents(agents, PLAN_POINTS):
         return EventScores(SubScores.missing(len(ego), reason), no_events(len(ego)))
+    return by_lateral_fault(ego, areas, lambda flags: _scored(ego, agents, contacts, flags))
+
+
+def by_lateral_fault(
+    ego: EgoTrack, areas: EgoAreas, judge: Callable[[NDArray[np.bool_]], EventScores]
+) -> EventScores:
+    """Judge with the flags [K, 41] of where a lateral contact is the ego's fault.
+
+    Where the map does not tell, both answers are tried: a score that is the same is the score.
+    """
+    if areas.is_lateral_at_fault is not None:
+        return judge(areas.is_lateral_at_fault)
+    mild, strict = (judge(np.full(ego.speed.shape, flag)) for flag in (False, True))
+    if np.array_equal(mild.step, strict.step) and np.array_equal(
+        mild.scores.values, strict.scores.values
+    ):
+        return mild
+    reason = "the map has no lanes and no drivable area to judge side contacts by"
+    return EventScores(SubScores.missing(len(ego), reason), no_events(len(ego)))
+
+
+def _scored(
+    ego: EgoTrack,
+    agents: PreparedAgents,
+    contacts: Contacts,
+    is_lateral_at_fault: NDArray[np.bool_],
+) -> EventScores:
+    """Score by flags [K, 41] that say where a lateral contact is the ego's fault."""
     first = contacts.where(contacts.lookahead == 0).first(len(agents))
     at = first.proposal, first.step
     _, is_behind = is_ahead_or_behind(ego, agents, first)
-    is_driven_into = ~is_behind & (_touches_front(ego, agents, first) | lateral_fault[at])
+    is_driven_into = ~is_behind & (_touches_front(ego, agents, first) | is_lateral_at_fault[at])
     is_possible = agents.is_standing[first.agent] | is_driven_into
     fault = first.where(is_possible & (ego.speed[at] > STOPPED_MPS))
     scores = np.ones(len(ego))

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diff_planner.errors import InputError
-from diff_planner.scene.future import proposal_from_poses as proposal_from_poses
 from diff_planner.types import HORIZON_STEPS, NETWORK_DT_S, PLAN_DT_S, PLAN_POINTS
 
 Array = NDArray[np.float64]

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from diff_planner.metrics.areas import EgoAreas
 from diff_planner.metrics.contacts import LOOKAHEAD_STEPS, Contacts, is_ahead_or_behind
 from diff_planner.metrics.ego_track import EgoTrack
-from diff_planner.metrics.no_collision import EventScores, first_steps, missing_agents, no_events
+from diff_planner.metrics.no_collision import (
+    EventScores,
+    by_lateral_fault,
+    first_steps,
+    missing_agents,
+    no_events,
+)
 from diff_planner.metrics.prepared import PreparedScene
 from diff_planner.metrics.subscores import SubScores
 from diff_planner.metrics.tracker import SimIndex
@@ -35,21 +41,21 @@ def score_time_to_collision(
     last_step: int,
 ) -> EventScores:
     """Return 1 or 0 for each proposal, judged from steps 0 to `last_step`."""
-    agents = scene.agents
-    lateral_fault = areas.is_lateral_at_fault
-    reason = missing_agents(agents, samples_needed(last_step))
-    if lateral_fault is None:
-        reason = reason or "the map has no lanes and no drivable area to judge side contacts by"
-    if reason or lateral_fault is None:
+    if reason := missing_agents(scene.agents, samples_needed(last_step)):
         return EventScores(SubScores.missing(len(ego), reason), no_events(len(ego)))
     is_moving = ego.speed[contacts.proposal, contacts.step] >= _STOPPED_MPS
-    first = contacts.where(is_moving & (contacts.step <= last_step)).first(len(agents))
-    is_ahead, is_behind = is_ahead_or_behind(ego, agents, first)
-    is_loose = lateral_fault[first.proposal, first.step] | _in_intersection(ego, scene, first)
-    fault = first.where(is_ahead | (is_loose & ~is_behind))
-    scores = np.ones(len(ego))
-    scores[fault.proposal] = 0.0
-    return EventScores(SubScores(scores), first_steps(len(ego), fault))
+    first = contacts.where(is_moving & (contacts.step <= last_step)).first(len(scene.agents))
+    is_ahead, is_behind = is_ahead_or_behind(ego, scene.agents, first)
+    is_crossing = _in_intersection(ego, scene, first)
+
+    def judge(is_lateral_at_fault: NDArray[np.bool_]) -> EventScores:
+        is_loose = is_lateral_at_fault[first.proposal, first.step] | is_crossing
+        fault = first.where(is_ahead | (is_loose & ~is_behind))
+        scores = np.ones(len(ego))
+        scores[fault.proposal] = 0.0
+        return EventScores(SubScores(scores), first_steps(len(ego), fault))
+
+    return by_lateral_fault(ego, areas, judge)
 
 
 def samples_needed(last_step: int) -> int:
