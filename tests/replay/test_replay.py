@@ -149,7 +149,7 @@ FAULTS = {
     "lidar late by a second": (
         on(LIDAR, lambda m: shift_stamp(m, -(10**9))),
         FaultBit.INPUT_MISSING | FaultBit.SYNC | FaultBit.INPUT_STALE,
-        "no message on",
+        "odometry",  # none near the sweep's stamp, or one much newer than it
     ),
 }
 

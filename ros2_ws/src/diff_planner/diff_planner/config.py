@@ -29,7 +29,7 @@ class ConfigModel(BaseModel):
 class VehicleConfig(ConfigModel):
     """The vehicle; the default is NAVSIM's Pacifica (nuPlan's vehicle parameters)."""
 
-    name: str = "pacifica"
+    name: str = Field("pacifica", description="A name for pages and results.")
     length_m: float = Field(5.176, gt=0, le=30, description="Overall length.")
     width_m: float = Field(2.297, gt=0, le=4, description="Overall width, mirrors included.")
     height_m: float = Field(1.777, gt=0, le=5, description="Overall height.")
@@ -57,15 +57,15 @@ class VehicleConfig(ConfigModel):
 class CameraInputConfig(ConfigModel):
     """One camera: where its pictures and its calibration come from."""
 
-    image: str = Field(description="Topic of sensor_msgs Image or CompressedImage.")
-    info: str = Field(description="Topic of sensor_msgs CameraInfo.")
+    image: str = Field(min_length=1, description="Topic of sensor_msgs Image or CompressedImage.")
+    info: str = Field(min_length=1, description="Topic of sensor_msgs CameraInfo.")
     tolerance_s: float = Field(0.06, gt=0, le=1, description="Largest stamp distance to anchor.")
 
 
 class StreamConfig(ConfigModel):
     """One other input stream."""
 
-    topic: str = Field(description="Topic name.")
+    topic: str = Field(min_length=1, description="Topic name.")
     tolerance_s: float = Field(0.06, gt=0, le=1, description="Largest stamp distance to anchor.")
 
 
@@ -87,14 +87,39 @@ class InputsConfig(ConfigModel):
     sync_wait_s: float = Field(
         0.05, ge=0, le=0.5, description="Longest wait after the anchor for later stamps."
     )
-    cameras: dict[str, CameraInputConfig] = Field(default_factory=_default_cameras)
-    lidar: StreamConfig | None = StreamConfig(topic="/sensing/lidar/top/pointcloud")
-    odometry: StreamConfig = StreamConfig(topic="/localization/kinematic_state")
-    acceleration: StreamConfig | None = StreamConfig(topic="/localization/acceleration")
-    nav_command: StreamConfig | None = StreamConfig(topic="/navigation/command", tolerance_s=1.0)
-    route: StreamConfig | None = StreamConfig(topic="/navigation/route", tolerance_s=1.0)
-    tf_static: str = "/tf_static"
-    base_frame: str = "base_link"
+    max_anchor_age_s: float = Field(
+        0.25,
+        gt=0,
+        le=5,
+        description="How far the newest odometry's stamp may be ahead of the anchor's.",
+    )
+    cameras: dict[str, CameraInputConfig] = Field(
+        default_factory=_default_cameras, description="By name, at most 6."
+    )
+    lidar: StreamConfig | None = Field(
+        StreamConfig(topic="/sensing/lidar/top/pointcloud"), description="sensor_msgs PointCloud2."
+    )
+    odometry: StreamConfig = Field(
+        StreamConfig(topic="/localization/kinematic_state"), description="nav_msgs Odometry."
+    )
+    acceleration: StreamConfig | None = Field(
+        StreamConfig(topic="/localization/acceleration"),
+        description="geometry_msgs AccelWithCovarianceStamped; without it, from the odometry.",
+    )
+    nav_command: StreamConfig | None = Field(
+        StreamConfig(topic="/navigation/command", tolerance_s=1.0),
+        description="diff_planner_msgs NavCommand.",
+    )
+    route: StreamConfig | None = Field(
+        StreamConfig(topic="/navigation/route", tolerance_s=1.0),
+        description="diff_planner_msgs Route.",
+    )
+    tf_static: str = Field(
+        "/tf_static", min_length=1, description="Topic of tf2_msgs TFMessage: where sensors sit."
+    )
+    base_frame: str = Field(
+        "base_link", min_length=1, description="Frame of the rear axle's centre on the ground."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> InputsConfig:
@@ -146,7 +171,7 @@ class ModelConfig(ConfigModel):
     """Which model runs, and where."""
 
     path: str = Field("nano", description="A folder of models/, or a path to a model folder.")
-    backend: Literal["openvino", "torch"] = "openvino"
+    backend: Literal["openvino", "torch"] = Field("openvino", description="What computes it.")
     threads: int = Field(1, ge=1, le=64, description="Inference threads; nano needs 7 ms on one.")
     seed: int = Field(0, ge=0, lt=2**63, description="Noise comes from (seed, stamp).")
 
@@ -175,14 +200,26 @@ class SafetyConfig(ConfigModel):
         0.5, gt=0, le=2, description="Below this curvature and steering rate are not judged."
     )
     max_curvature_margin: float = Field(1.05, ge=1, le=2, description="Times the vehicle's own.")
-    max_lateral_acceleration_mps2: float = Field(4.9, gt=0, le=15)
-    max_longitudinal_jerk_mps3: float = Field(15.0, gt=0, le=100)
+    max_lateral_acceleration_mps2: float = Field(
+        4.9, gt=0, le=15, description="Speed squared times curvature."
+    )
+    max_longitudinal_jerk_mps3: float = Field(
+        15.0, gt=0, le=100, description="Change of acceleration along the plan."
+    )
     max_start_deviation_m: float = Field(0.5, gt=0, le=5, description="Point 0 to ego.")
-    max_start_speed_step_mps: float = Field(1.0, gt=0, le=10)
+    max_start_speed_step_mps: float = Field(
+        1.0, gt=0, le=10, description="Speed at point 0 against the ego's."
+    )
     continuity_horizon_s: float = Field(1.0, gt=0, le=4, description="Compared with last plan.")
-    max_lateral_shift_m: float = Field(0.8, gt=0, le=5)
-    max_longitudinal_shift_m: float = Field(2.0, gt=0, le=10)
-    max_heading_shift_rad: float = Field(0.35, gt=0, le=3)
+    max_lateral_shift_m: float = Field(
+        0.8, gt=0, le=5, description="Sideways from the last plan, within that horizon."
+    )
+    max_longitudinal_shift_m: float = Field(
+        2.0, gt=0, le=10, description="Along the last plan, within that horizon."
+    )
+    max_heading_shift_rad: float = Field(
+        0.35, gt=0, le=3, description="Turned from the last plan, within that horizon."
+    )
     collision_margin_m: float = Field(0.15, ge=0, le=2, description="Added around the vehicle.")
     collision_horizon_s: float = Field(
         4.0, gt=0, le=8, description="How far along the plan LiDAR points count as blocking."
@@ -195,7 +232,9 @@ class SafetyConfig(ConfigModel):
 class SelectionConfig(ConfigModel):
     """How many of the ordered candidates are tried before the fallback."""
 
-    max_tries: int = Field(5, ge=1, le=100)
+    max_tries: int = Field(
+        5, ge=1, le=100, description="Candidates that are judged before the fallback is driven."
+    )
 
 
 class FallbackConfig(ConfigModel):
@@ -205,7 +244,7 @@ class FallbackConfig(ConfigModel):
     comfortable_stop_s: float = Field(
         2.0, ge=0, le=10, description="Fault time after which braking becomes an emergency."
     )
-    horizon_s: float = Field(4.0, ge=1, le=10)
+    horizon_s: float = Field(4.0, ge=1, le=10, description="Length of a stop's trajectory.")
 
 
 class PlannerConfig(ConfigModel):

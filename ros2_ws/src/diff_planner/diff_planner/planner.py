@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 import time
 from dataclasses import dataclass, replace
 
@@ -84,23 +85,30 @@ class _Choice:
 class Planner:
     """One planner for one vehicle: deterministic in (input, seed, model, config) and last plan."""
 
-    def __init__(self, config: PlannerConfig, backend: Backend) -> None:
+    def __init__(self, config: PlannerConfig, backend: Backend, *, first_plan_id: int = 1) -> None:
         """Take a loaded backend.
 
         Args:
             config: everything the planner is told.
             backend: its card decides the features that are built.
+            first_plan_id: goes on counting where an earlier planner of this process ended.
         """
+        self._lock = threading.RLock()
+        """What a fallback on another thread shares with a plan; never held while planning."""
         self.config = config
-        self.backend = backend
-        self._features = FeatureBuilder(backend.card.features, config.vehicle)
+        self.use(backend)
         self._last: LastPlan | None = None
         self._fault_since_ns: int | None = None
         self._last_fallback: Source | None = None
         """Label of the newest plan of the fault that lasts, of those with known motion."""
-        self._plan_ids = itertools.count(1)
+        self._plan_ids = itertools.count(first_plan_id)
         self._overtaken = 0
         """Rises with each fallback and reset: a plan that began before is no longer the newest."""
+
+    def use(self, backend: Backend) -> None:
+        """Plan with another model from the next cycle on; not while `plan` runs."""
+        self.backend = backend
+        self._features = FeatureBuilder(backend.card.features, self.config.vehicle)
 
     def plan(self, planner_input: PlannerInput) -> PlannerOutput:
         """Run one cycle; never raises on bad input or a failing backend.
@@ -126,8 +134,9 @@ class Planner:
             output = self._fall_back(planner_input, choice.faults, choice.reason)
             clock.mark("fallback")
             return replace(output, candidates=choice.candidates, timing_ms=clock.total())
-        if began == self._overtaken:
-            self._keep(planner_input, choice.states)
+        with self._lock:
+            if began == self._overtaken:
+                self._keep(planner_input, choice.states)
         return replace(self._accept(planner_input, choice), timing_ms=clock.total())
 
     def fallback(
@@ -151,6 +160,18 @@ class Planner:
             lidar: the newest sweep, if there is one, to judge a held plan by.
             health: what the synchronizer found of each input.
         """
+        with self._lock:
+            return self._fallback(stamp_ns, ego, reason, faults, lidar, health)
+
+    def _fallback(
+        self,
+        stamp_ns: int,
+        ego: EgoState | None,
+        reason: str,
+        faults: FaultBit,
+        lidar: LidarSweep | None,
+        health: tuple[InputHealth, ...],
+    ) -> PlannerOutput:
         self._overtaken += 1
         if ego is not None and (broken := self._localisation_break(ego)):
             faults, reason = faults | FaultBit.DISCONTINUOUS, f"{reason}; {broken}"
@@ -180,8 +201,9 @@ class Planner:
     def reset(self, reason: str) -> None:
         """Forget the last plan: after a clock jump, with a new bag, with a new episode."""
         logger.info("planner reset: %s", reason)
-        self._overtaken += 1
-        self._forget()
+        with self._lock:
+            self._overtaken += 1
+            self._forget()
 
     def _forget(self) -> None:
         self._last = None
@@ -189,7 +211,8 @@ class Planner:
 
     def _choose(self, planner_input: PlannerInput, clock: StageClock) -> _Choice:
         _require_sensors(planner_input)
-        broken = self._localisation_break(planner_input.ego)
+        with self._lock:
+            broken = self._localisation_break(planner_input.ego)
         notice = FaultBit.DISCONTINUOUS if broken else FaultBit.NONE
         inputs = self._features.build(planner_input)
         clock.mark("features")
@@ -300,9 +323,10 @@ class Planner:
 
     def _last_states(self, planner_input: PlannerInput) -> FloatArray | None:
         """Return the last plan's states [N, 7] from now on, in base_link at the new stamp."""
-        if self._last is None:
+        last = self._last
+        if last is None:
             return None
-        return fallback.carry(self._last, planner_input.stamp_ns, planner_input.ego.odom_SE3_ego)
+        return fallback.carry(last, planner_input.stamp_ns, planner_input.ego.odom_SE3_ego)
 
 
 def _standstill() -> NDArray[np.float64]:

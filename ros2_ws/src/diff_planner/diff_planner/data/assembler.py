@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from diff_planner.config import InputsConfig, VehicleConfig
 from diff_planner.data import decode
-from diff_planner.data.calibration import StaticTransforms, camera_calibration, info_values
+from diff_planner.data.calibration import StaticTransforms
+from diff_planner.data.camera_calibrations import Calibrations
 from diff_planner.data.decode import Odometry
 from diff_planner.data.ego_history import EgoHistory, motion
 from diff_planner.data.input_health import (
@@ -25,6 +26,7 @@ from diff_planner.data.input_health import (
     Unusable,
     fault_of,
     guarded,
+    presence,
     sentence,
     union,
 )
@@ -44,7 +46,6 @@ from diff_planner.errors import InputError, NonFiniteInputError
 from diff_planner.geometry import Array, inverse_se3
 from diff_planner.safety.collision import is_own
 from diff_planner.types import (
-    CameraCalibration,
     CameraFrame,
     EgoState,
     FaultBit,
@@ -110,7 +111,7 @@ class InputAssembler:
         }
         self._infos: dict[str, Any] = {}
         self._latched: dict[str, Any] = {}
-        self._calibrations: dict[str, tuple[object, CameraCalibration]] = {}
+        self._calibrations = Calibrations()
         self._rejected: dict[str, Unusable] = {}
         """By input: why its newest message did not even become a sample."""
         self._transform_fault = ""
@@ -123,6 +124,15 @@ class InputAssembler:
         """Motion at the newest valid odometry's stamp, None before the first."""
         newest = self._history.newest
         return None if newest is None else self._history.ego_at(newest, newest.stamp_ns)
+
+    def presence(self) -> tuple[InputHealth, ...]:
+        """Return the health of every input while there is no cycle to judge it in."""
+        missing = {
+            name: f"{name}: no CameraInfo on {camera.info} yet"
+            for name, camera in self._inputs.cameras.items()
+            if camera.info not in self._infos
+        }
+        return presence(self._streams, self._counts, missing)
 
     def newest_sweep(self) -> LidarSweep | None:
         """Return the LiDAR sweep that came last, to judge a fallback plan by.
@@ -157,14 +167,29 @@ class InputAssembler:
         else:
             self._add_sample(name, message, now_ns)
 
-    def take_one(self, now_ns: int) -> PlannerInput | MissedCycle | None:
-        """Return the oldest cycle that is ready, or None.
+    def match(self, now_ns: int, *, is_newest_wanted: bool = False) -> Match | None:
+        """Return the messages of the oldest cycle that is ready, not decoded, or None.
 
         Args:
             now_ns: the present, on the clock of `add`.
+            is_newest_wanted: of the newest one that is ready; those before it are dropped.
         """
-        match = self._synchronizer.take(now_ns)
-        return None if match is None else self._assemble(match)
+        return self._synchronizer.take(now_ns, is_newest_wanted=is_newest_wanted)
+
+    @property
+    def is_pending(self) -> bool:
+        """Tell that an anchor waits for its cycle."""
+        return self._synchronizer.is_pending
+
+    @property
+    def dropped_anchors(self) -> int:
+        """Anchor messages since start for which there was or will be no cycle."""
+        return self._counts[self._inputs.anchor].dropped
+
+    def take_one(self, now_ns: int) -> PlannerInput | MissedCycle | None:
+        """Return the oldest cycle that is ready, or None."""
+        match = self.match(now_ns)
+        return None if match is None else self.assemble(match)
 
     def take(self, now_ns: int) -> list[PlannerInput | MissedCycle]:
         """Return all cycles that are ready, oldest first."""
@@ -204,7 +229,7 @@ class InputAssembler:
             return
         self._rejected.pop(name, None)
         if name == LIDAR:
-            self._newest_cloud = Sample(stamp_ns, message)
+            self._newest_cloud = Sample(stamp_ns, message, now_ns)
         self._synchronizer.push(name, stamp_ns, payload, now_ns)
 
     def _odometry(self, message: Message) -> Odometry:
@@ -213,7 +238,7 @@ class InputAssembler:
         self._history.add(odometry)
         return odometry
 
-    def _assemble(self, match: Match) -> PlannerInput | MissedCycle:
+    def assemble(self, match: Match) -> PlannerInput | MissedCycle:
         """Decode what was matched; each input on its own."""
         health = HealthLog(self._streams, self._counts, self._stamps(match), match.stamp_ns)
         jumped = FaultBit.CLOCK_JUMP if match.is_after_jump else FaultBit.NONE
@@ -307,37 +332,11 @@ class InputAssembler:
         )
         frame_id = guarded("a frame_id", lambda: message.header.frame_id or info.header.frame_id)
         ego_SE3_camera = self._lookup(name, frame_id)
-        calibration = self._calibration(name, info, image.shape[:2], ego_SE3_camera)
-        return CameraFrame(name, sample.stamp_ns, image, calibration)
-
-    def _calibration(
-        self,
-        name: str,
-        info: Message,
-        image_hw: tuple[int, ...],
-        ego_SE3_camera: Array,
-    ) -> CameraCalibration:
-        """Return the same object as long as nothing changes: caches hang on it."""
         is_rectified = "image_rect" in self._inputs.cameras[name].image
-        hw = (int(image_hw[0]), int(image_hw[1]))
-        try:
-            key = (hw, ego_SE3_camera.tobytes(), info_values(info))
-            known = self._calibrations.get(name)
-            if known is None or known[0] != key:
-                made = camera_calibration(info, hw, ego_SE3_camera, is_rectified=is_rectified)
-                known = self._calibrations[name] = (key, made)
-        except NonFiniteInputError as error:
-            raise Unusable(
-                FaultBit.NONFINITE_IN | FaultBit.CAMERA_INFO, f"{name}: {error}"
-            ) from None
-        except InputError as error:
-            raise Unusable(FaultBit.CAMERA_INFO, f"{name}: {error}") from None
-        except (AttributeError, TypeError, ValueError) as error:
-            raise Unusable(
-                FaultBit.CAMERA_INFO,
-                f"{name}: expected sensor_msgs/CameraInfo, got {type(info).__name__} ({error})",
-            ) from None
-        return known[1]
+        calibration = self._calibrations.take(
+            name, info, image.shape[:2], ego_SE3_camera, is_rectified=is_rectified
+        )
+        return CameraFrame(name, sample.stamp_ns, image, calibration)
 
     def _lookup(self, name: str, frame_id: str) -> Array:
         try:

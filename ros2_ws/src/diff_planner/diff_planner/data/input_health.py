@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from diff_planner.config import StreamConfig
+from diff_planner.data.input_streams import OPTIONAL
 from diff_planner.data.synchronizer import Counts
 from diff_planner.errors import (
     DiffPlannerError,
@@ -19,6 +20,9 @@ from diff_planner.errors import (
 from diff_planner.types import FaultBit, InputHealth
 
 ValueT = TypeVar("ValueT")
+
+_SILENT_S = 1.0
+"""An input whose stamps are this far behind the others' has stopped."""
 
 
 class Unusable(Exception):
@@ -124,6 +128,48 @@ class HealthLog:
             received=counts.received,
             dropped=counts.dropped,
         )
+
+
+def presence(
+    streams: Mapping[str, StreamConfig],
+    counts: Mapping[str, Counts],
+    missing: Mapping[str, str],
+) -> tuple[InputHealth, ...]:
+    """Judge every input by what has come so far, against the newest stamp of all.
+
+    Args:
+        streams: topic and tolerance of every configured input by name.
+        counts: what became of its messages so far.
+        missing: by input, what else it lacks.
+    """
+    stamps = [c.newest_ns for c in counts.values() if c.newest_ns is not None]
+    found = []
+    for name, stream in streams.items():
+        count, lack, fault = counts[name], missing.get(name, ""), FaultBit.NONE
+        age_s = -1.0 if count.newest_ns is None else (max(stamps) - count.newest_ns) / 1e9
+        if count.received == 0:
+            lack = f"{name}: no message on {stream.topic} yet"
+        if name in OPTIONAL:
+            lack = ""
+        elif lack:
+            fault = FaultBit.CAMERA_INFO if count.received else FaultBit.INPUT_MISSING
+        elif age_s > max(stream.tolerance_s, _SILENT_S):
+            fault = FaultBit.INPUT_STALE
+            lack = f"{name}: newest message on {stream.topic} is {age_s:.3f} s behind the others"
+        found.append(
+            InputHealth(
+                name=name,
+                topic=stream.topic,
+                is_present=count.received > 0 and not fault,
+                age_s=age_s,
+                max_age_s=stream.tolerance_s,
+                fault=fault,
+                reason=lack,
+                received=count.received,
+                dropped=count.dropped,
+            )
+        )
+    return tuple(found)
 
 
 def guarded(expected: str, make: Callable[[], ValueT]) -> ValueT:

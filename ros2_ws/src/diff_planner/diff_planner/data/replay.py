@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from diff_planner.config import PlannerConfig
-from diff_planner.data import encode
-from diff_planner.data.assembler import InputAssembler, MissedCycle
+from diff_planner.data import encode, encode_status
+from diff_planner.data.assembler import InputAssembler
 from diff_planner.data.bag_reader import BagMessage, BagReader
 from diff_planner.data.bag_writer import BagWriter
+from diff_planner.data.planning_loop import Cycle, PlanningLoop
 from diff_planner.data.replay_tally import Tally
 from diff_planner.data.replay_types import ReplayCycle, ReplaySummary
 from diff_planner.data.typestore import make_message
-from diff_planner.data.watchdog import FallbackMoment, Watchdog, fallback_moment
 from diff_planner.errors import MissingInputError
 from diff_planner.planner import Planner
-from diff_planner.types import FaultBit, FloatArray, PlannerInput, PlannerOutput
+from diff_planner.types import FloatArray, PlannerOutput
 
 TRAJECTORY_TOPIC = "/planning/trajectory"
 CANDIDATES_TOPIC = "/planning/candidates"
@@ -39,12 +39,12 @@ class PlanWriter:
         self._planner = planner
         bag.add_topic(TRAJECTORY_TOPIC, encode.TRAJECTORY)
         bag.add_topic(CANDIDATES_TOPIC, encode.CANDIDATES)
-        bag.add_topic(STATUS_TOPIC, encode.STATUS, latched=True)
+        bag.add_topic(STATUS_TOPIC, encode_status.STATUS, latched=True)
 
     def write(
         self,
         output: PlannerOutput,
-        counters: encode.Counters,
+        counters: encode_status.Counters,
         frame_id: str,
         frame_SE3_ego: FloatArray,
     ) -> None:
@@ -61,12 +61,10 @@ class PlanWriter:
             CANDIDATES_TOPIC: encode.candidates_message(
                 make_message, output, config.inputs.base_frame
             ),
-            STATUS_TOPIC: encode.status_message(
+            STATUS_TOPIC: encode_status.status_message(
                 make_message,
-                output,
-                card=backend.card,
-                backend=backend.name,
-                precision=backend.precision,
+                encode_status.StatusReport.of(output),
+                model=encode_status.ModelLabel.of(backend),
                 counters=counters,
                 is_shadow=False,
             ),
@@ -94,14 +92,9 @@ class Replay:
         """
         self._planner = planner
         self._config: PlannerConfig = planner.config
-        self._assembler = InputAssembler(self._config.inputs, self._config.vehicle)
         self._plans = None if writer is None else PlanWriter(writer, planner)
         self._on_cycle = on_cycle
         self._tally = Tally()
-        self._last_stamp_ns: int | None = None
-        """Newest stamp of the sensors' clock, and the log time at which it was seen."""
-        self._last_seen_ns = 0
-        self._odometry_ns: int | None = None
 
     def run(
         self,
@@ -127,14 +120,17 @@ class Replay:
         start_ns = reader.start_ns + round(start_s * 1e9)
         stop_ns = reader.end_ns + 1 if duration_s is None else start_ns + round(duration_s * 1e9)
         stop_ns = min(stop_ns, reader.end_ns + 1)
-        watchdog = Watchdog(self._config.watchdog_s, self._config.inputs.period_s, start_ns)
+        loop = PlanningLoop(self._planner, start_ns)
         clocks = time.perf_counter(), time.process_time()
         for message in self._messages(reader, topics, start_ns, stop_ns):
             now_ns = message.log_time_ns
-            self._feed(message, watchdog)
+            for cycle in loop.feed(message.topic, message.message, now_ns):
+                self._finish(loop, cycle)
             if on_progress is not None:
                 on_progress((now_ns - start_ns) / max(stop_ns - start_ns, 1))
-        self._drain(stop_ns, watchdog)
+        # The last cycles may still wait for later stamps.
+        for cycle in loop.pass_time(stop_ns + round(self._config.inputs.sync_wait_s * 1e9)):
+            self._finish(loop, cycle)
         wall_s, cpu_s = time.perf_counter() - clocks[0], time.process_time() - clocks[1]
         return self._tally.summary(
             self._planner,
@@ -155,7 +151,7 @@ class Replay:
         return self._tally.ego_path
 
     def _topics(self, reader: BagReader) -> list[str]:
-        wanted = self._assembler.topics
+        wanted = InputAssembler(self._config.inputs, self._config.vehicle).topics
         found = [topic for topic in wanted if topic in reader.topics]
         if not found:
             raise MissingInputError(
@@ -184,112 +180,17 @@ class Replay:
                 yield replace(message, log_time_ns=start_ns)
         yield from reader.messages(topics, start_ns=start_ns, stop_ns=stop_ns)
 
-    def _feed(self, message: BagMessage, watchdog: Watchdog) -> None:
-        now_ns = message.log_time_ns
-        self._watch(now_ns - 1, watchdog)
-        self._assembler.add(message.topic, message.message, now_ns)
-        if message.topic == self._config.inputs.odometry.topic:
-            self._note_odometry(now_ns)
-        self._take(now_ns, watchdog)
-
-    def _watch(self, now_ns: int, watchdog: Watchdog) -> None:
-        """Let the time up to now pass without a message."""
-        for moment_ns in watchdog.overdue(now_ns):
-            if not self._take(moment_ns, watchdog):
-                self._overdue(moment_ns)
-
-    def _drain(self, stop_ns: int, watchdog: Watchdog) -> None:
-        """Run what is still due, and the cycles that still wait for later stamps at the end."""
-        self._watch(stop_ns - 1, watchdog)
-        self._take(stop_ns + round(self._config.inputs.sync_wait_s * 1e9), watchdog)
-
-    def _take(self, now_ns: int, watchdog: Watchdog) -> bool:
-        """Run the cycles that are ready; return whether there were any."""
-        has_run = False
-        while True:
-            begin = time.perf_counter()
-            item = self._assembler.take_one(now_ns)
-            decode_ms = (time.perf_counter() - begin) * 1e3
-            if item is None:
-                return has_run
-            has_run = True
-            watchdog.cycle(now_ns)
-            self._cycle(item, decode_ms)
-            self._last_stamp_ns, self._last_seen_ns = item.stamp_ns, now_ns
-
-    def _note_odometry(self, now_ns: int) -> None:
-        """Take a new odometry's stamp for the present of the sensors' clock, anchor or not."""
-        ego = self._assembler.last_ego
-        if ego is not None and ego.stamp_ns != self._odometry_ns:
-            self._odometry_ns = ego.stamp_ns
-            self._last_stamp_ns, self._last_seen_ns = ego.stamp_ns, now_ns
-
-    def _cycle(self, item: PlannerInput | MissedCycle, decode_ms: float) -> None:
-        if item.faults & FaultBit.CLOCK_JUMP:
-            self._planner.reset(f"clock jump at {item.stamp_ns} ns")
-            self._last_stamp_ns = None
-        if isinstance(item, PlannerInput):
-            output = self._planner.plan(item)
-            planner_input: PlannerInput | None = item
-        else:
-            moment = self._moment(item.stamp_ns)
-            output = self._planner.fallback(
-                moment.stamp_ns,
-                moment.ego,
-                item.reason,
-                faults=item.faults | moment.faults,
-                lidar=self._assembler.newest_sweep(),
-                health=item.health,
-            )
-            planner_input = None
-        timing = {"decode": decode_ms, **output.timing_ms}
-        timing["total"] = decode_ms + output.timing_ms.get("total", 0.0)
-        self._finish(replace(output, timing_ms=timing), planner_input, is_watchdog=False)
-
-    def _overdue(self, moment_ns: int) -> None:
-        """Give the plan that the vehicle's watchdog would give at this log time."""
-        elapsed_ns = moment_ns - self._last_seen_ns
-        known = self._last_stamp_ns
-        moment = self._moment(moment_ns if known is None else known + elapsed_ns)
-        output = self._planner.fallback(
-            moment.stamp_ns,
-            moment.ego,
-            f"no cycle for {self._config.watchdog_s:g} s: anchor "
-            f"'{self._config.inputs.anchor}' is silent",
-            faults=FaultBit.INPUT_MISSING | moment.faults,
-            lidar=self._assembler.newest_sweep(),
-        )
-        self._finish(output, None, is_watchdog=True)
-
-    def _moment(self, elapsed_stamp_ns: int) -> FallbackMoment:
-        return fallback_moment(self._assembler.last_ego, elapsed_stamp_ns)
-
-    def _finish(
-        self,
-        output: PlannerOutput,
-        planner_input: PlannerInput | None,
-        *,
-        is_watchdog: bool,
-    ) -> None:
-        cycle = ReplayCycle(
+    def _finish(self, loop: PlanningLoop, cycle: Cycle) -> None:
+        output = cycle.output
+        replayed = ReplayCycle(
             index=self._tally.cycles,
             stamp_ns=output.trajectory.stamp_ns,
-            planner_input=planner_input,
+            planner_input=cycle.planner_input,
             output=output,
         )
-        self._tally.add(cycle, is_watchdog=is_watchdog)
+        self._tally.add(replayed, is_watchdog=cycle.is_watchdog)
         if self._plans is not None:
-            frame_id, frame_SE3_ego = self._output_frame(output)
+            frame_id, frame_SE3_ego = loop.output_pose(output)
             self._plans.write(output, self._tally.counters, frame_id, frame_SE3_ego)
         if self._on_cycle is not None:
-            self._on_cycle(cycle)
-
-    def _output_frame(self, output: PlannerOutput) -> tuple[str, FloatArray]:
-        """Return the frame to publish in and base_link's pose there."""
-        wanted = self._config.output_frame
-        # Where the vehicle is, nobody knows: its own frame is all there is to publish in.
-        is_lost = output.frame_id == self._config.inputs.base_frame
-        if wanted is None or is_lost or wanted == output.frame_id:
-            return output.frame_id, output.odom_SE3_ego
-        wanted_SE3_frame = self._assembler.transforms.lookup(wanted, output.frame_id)
-        return wanted, wanted_SE3_frame @ output.odom_SE3_ego
+            self._on_cycle(replayed)

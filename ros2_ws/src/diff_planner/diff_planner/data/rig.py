@@ -22,7 +22,7 @@ _NICE_RATES_HZ = (1.0, 2.0, 4.0, 5.0, 10.0, 12.5, 15.0, 20.0, 25.0, 30.0, 40.0, 
 _NICE_WITHIN = 0.1
 _STEP_S = 0.01
 _MAX_SYNC_WAIT_S = 0.5
-_TOLERANCE_S = StreamConfig(topic="").tolerance_s
+_TOLERANCE_S = StreamConfig(topic="any").tolerance_s
 
 
 def suggest_config(reader: BagReader) -> PlannerConfig:

@@ -7,6 +7,7 @@ from the moments that the caller names, so a replay makes the cycles that the ve
 from __future__ import annotations
 
 import bisect
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
@@ -15,16 +16,18 @@ Payload = TypeVar("Payload")
 
 _BUFFER_NS = 2_000_000_000
 _BUFFER_ITEMS = 64
+_RATE_SPAN_NS = 3_000_000_000
 _MIN_JUMP_NS = 500_000_000
 _SETTLED_SHARE = 0.4
 """Of a stream's shortest period.  Below one half, so that a late next message is not nearer."""
 
 
 class Sample(NamedTuple):
-    """A payload and its stamp."""
+    """A payload, its stamp, and when it arrived."""
 
     stamp_ns: int
     payload: object
+    arrival_ns: int
 
 
 @dataclass
@@ -36,6 +39,28 @@ class Counts:
     """Doubled, too old, thrown away by a clock jump, or of no use."""
     last_unusable_ns: int | None = None
     """Stamp of the last one that was of no use: a latched one is asked for again and again."""
+    newest_ns: int | None = None
+    """Stamp of the newest one."""
+    recent_ns: deque[int] = field(default_factory=deque)
+    """Stamps of the last seconds, to measure the rate by."""
+
+    def note(self, stamp_ns: int) -> None:
+        """Take the stamp of a message; one that jumps far back begins a new measurement."""
+        if self.recent_ns and stamp_ns <= self.recent_ns[-1]:
+            if self.recent_ns[-1] - stamp_ns < _MIN_JUMP_NS:
+                return  # doubled or out of order
+            self.recent_ns.clear()
+        self.newest_ns = stamp_ns
+        self.recent_ns.append(stamp_ns)
+        while self.recent_ns[0] < stamp_ns - _RATE_SPAN_NS:
+            self.recent_ns.popleft()
+
+    @property
+    def rate_hz(self) -> float:
+        """Messages a second by their stamps; -1 before the second one."""
+        if len(self.recent_ns) < 2:
+            return -1.0
+        return (len(self.recent_ns) - 1) * 1e9 / (self.recent_ns[-1] - self.recent_ns[0])
 
 
 @dataclass(frozen=True)
@@ -48,6 +73,13 @@ class Match:
     """By stream, the anchor's own among them; None where nothing lies within the tolerance."""
     is_after_jump: bool
     """The first one after the anchor's stamps jumped back."""
+    arrival_ns: int
+    """When the anchor arrived."""
+
+    @property
+    def last_arrival_ns(self) -> int:
+        """When the last of the messages arrived that belong to this cycle."""
+        return max(s.arrival_ns for s in self.samples.values() if s is not None)
 
 
 @dataclass
@@ -138,7 +170,7 @@ class Synchronizer:
 
     def reset(self) -> None:
         """Forget all messages and the last stamp, not the counts."""
-        self._buffers: dict[str, _Buffer[object]] = {
+        self._buffers: dict[str, _Buffer[tuple[int, object]]] = {
             name: _Buffer() for name in self._tolerances_ns
         }
         self._pending: _Buffer[tuple[int, object]] = _Buffer()  # arrival_ns and payload
@@ -156,6 +188,7 @@ class Synchronizer:
             now_ns: when it arrived: log time in a replay, else the steady clock.
         """
         self.counts[stream].received += 1
+        self.counts[stream].note(stamp_ns)
         if self._first_arrival_ns is None:
             self._first_arrival_ns = now_ns
         if stream == self._anchor:
@@ -165,7 +198,7 @@ class Synchronizer:
         buffer.last_arrival_ns = now_ns
         if buffer.stamps and stamp_ns < buffer.stamps[-1] - self._jump_ns:
             self.counts[stream].dropped += buffer.keep(0, 0)
-        self.counts[stream].dropped += buffer.insert(stamp_ns, payload)
+        self.counts[stream].dropped += buffer.insert(stamp_ns, (now_ns, payload))
         buffer.prune()
 
     def _push_anchor(self, stamp_ns: int, payload: object, now_ns: int) -> None:
@@ -192,23 +225,39 @@ class Synchronizer:
             end = bisect.bisect_right(buffer.stamps, stamp_ns + self._jump_ns)
             self.counts[name].dropped += buffer.keep(0, end)
 
-    def take(self, now_ns: int) -> Match | None:
+    def take(self, now_ns: int, *, is_newest_wanted: bool = False) -> Match | None:
         """Return the oldest cycle that is ready, or None; call again until it is None.
 
         Args:
             now_ns: the present, on the clock of `push`.
+            is_newest_wanted: return the newest one that is ready and drop those before it.
         """
         pending = self._pending
+        ready = [k for k in range(len(pending.stamps)) if self._is_ready(k, now_ns)]
         # If a newer anchor is ready, what an older one waits for will not come any more.
-        if not any(self._is_ready(k, now_ns) for k in range(len(pending.stamps))):
+        if not ready:
             return None
-        stamp_ns, (_, payload) = pending.stamps.pop(0), pending.payloads.pop(0)
-        samples: dict[str, Sample | None] = {self._anchor: Sample(stamp_ns, payload)}
+        if is_newest_wanted:
+            self.counts[self._anchor].dropped += pending.keep(ready[-1], len(pending.stamps))
+        stamp_ns, (arrival_ns, payload) = pending.stamps.pop(0), pending.payloads.pop(0)
+        samples: dict[str, Sample | None] = {self._anchor: Sample(stamp_ns, payload, arrival_ns)}
         for name in self._buffers:
             samples[name] = self._near(name, stamp_ns)
         self._last_ns = stamp_ns
+        self._release(stamp_ns)
         has_jumped, self._has_jumped = self._has_jumped, False
-        return Match(stamp_ns, samples, has_jumped)
+        return Match(stamp_ns, samples, has_jumped, arrival_ns)
+
+    @property
+    def is_pending(self) -> bool:
+        """Tell that an anchor waits for its cycle."""
+        return bool(self._pending.stamps)
+
+    def _release(self, stamp_ns: int) -> None:
+        """Let go of what no later anchor can match: two seconds of pictures are gigabytes."""
+        for name, buffer in self._buffers.items():
+            first = bisect.bisect_left(buffer.stamps, stamp_ns - self._tolerances_ns[name])
+            buffer.keep(min(first, max(len(buffer.stamps) - 1, 0)), len(buffer.stamps))
 
     def _near(self, stream: str, stamp_ns: int) -> Sample | None:
         """Return the sample nearest to a stamp if it is within the tolerance."""
@@ -216,7 +265,8 @@ class Synchronizer:
         at = buffer.nearest(stamp_ns)
         if at is None or abs(buffer.stamps[at] - stamp_ns) > self._tolerances_ns[stream]:
             return None
-        return Sample(buffer.stamps[at], buffer.payloads[at])
+        arrival_ns, payload = buffer.payloads[at]
+        return Sample(buffer.stamps[at], payload, arrival_ns)
 
     def newest_ns(self, stream: str) -> int | None:
         """Return the newest stamp that is kept of a stream, None without one."""
@@ -233,7 +283,7 @@ class Synchronizer:
             for buffer in self._buffers.values()
         )
 
-    def _is_silent(self, buffer: _Buffer[object], now_ns: int) -> bool:
+    def _is_silent(self, buffer: _Buffer[tuple[int, object]], now_ns: int) -> bool:
         """Tell that a stream is not worth waiting for: it said nothing for long."""
         since_ns = buffer.last_arrival_ns
         if since_ns is None:
