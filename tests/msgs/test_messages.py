@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from diff_planner import types
+from diff_planner.data.encode_status import HealthState
 from msgs.samples import NAMES, PACKAGE, constants, full_name, make_typestore, sample
 
 # Autoware's TrajectoryPoint, field for field: a bridge is a rename.
@@ -68,6 +69,7 @@ def test_a_message_comes_back_as_it_was_written(store, name):
         (types.PlannerState, "PlannerStatus", "STATE_"),
         (types.FaultBit, "PlannerStatus", "FAULT_"),
         (types.NavCommand, "NavCommand", ""),
+        (HealthState, "InputHealth", "STATE_"),
     ],
 )
 def test_constants_equal_the_enumerations_of_the_core(store, enumeration, message, prefix):

@@ -4,61 +4,14 @@ import numpy as np
 import pytest
 
 from diff_planner.data import encode
-from diff_planner.data.typestore import make_message, typestore
-from diff_planner.geometry import rotation_from_quaternion, se3, transform_points
-from diff_planner.inference.card import load_card
-from diff_planner.resources import model_folder
-from diff_planner.types import (
-    Candidates,
-    FaultBit,
-    InputHealth,
-    PlannerOutput,
-    PlannerState,
-    RejectBit,
-    Source,
-    StateIndex,
-    Trajectory,
-)
+from diff_planner.data.typestore import make_message
+from diff_planner.errors import ContractError
+from diff_planner.geometry import rotation_from_quaternion, transform_points
+from diff_planner.types import RejectBit, Source, StateIndex, Trajectory
 from factories import STAMP_NS, make_ego
+from plan_factories import make_output, through_cdr
 
 WHEELBASE_M = 3.0
-
-
-def make_output(**changes):
-    times = np.arange(41) * 0.1
-    states = np.zeros((41, 7))
-    states[:, StateIndex.X] = 5.0 * times
-    states[:, StateIndex.Y] = 0.1 * times**2
-    states[:, StateIndex.YAW] = 0.04 * times
-    states[:, StateIndex.SPEED] = 5.0
-    states[:, StateIndex.CURVATURE] = 0.008
-    states[:, StateIndex.HEADING_RATE] = 0.04
-    # A pose with roll, pitch and yaw: the frame of a real localisation.
-    odom_SE3_ego = se3(rotation_from_quaternion(0.05, -0.03, 0.6, 0.8), [700.0, 1400.0, 3.0])
-    candidates = Candidates(
-        states=np.stack([states, states + 1.0]),
-        scores_raw=np.array([1.0, 2.0], np.float32),
-        scores=np.array([0.3, 0.7], np.float32),
-        reject_bits=np.array([0, RejectBit.COLLISION | RejectBit.JERK], np.uint32),
-        order=np.array([1, 0]),
-        selected=0,
-    )
-    values = {
-        "trajectory": Trajectory(STAMP_NS, Source.DIFFUSION, states),
-        "odom_SE3_ego": odom_SE3_ego,
-        "frame_id": "map",
-        "plan_id": 7,
-        "state": PlannerState.NOMINAL,
-        "faults": FaultBit.NONE,
-        "reason": "",
-        "candidates": candidates,
-    }
-    return PlannerOutput(**{**values, **changes})
-
-
-def through_cdr(message):
-    name = message.__msgtype__
-    return typestore().deserialize_cdr(typestore().serialize_cdr(message, name), name)
 
 
 def trajectory_of(output):
@@ -121,52 +74,59 @@ def test_a_cycle_without_candidates_gives_an_empty_set_and_none_selected():
     assert (message.num_candidates, message.selected, len(message.states)) == (0, -1, 0)
 
 
-def status_of(output, counters=None):
-    message = encode.status_message(
-        make_message,
-        output,
-        card=load_card(model_folder("nano")),
-        backend="openvino",
-        precision="f32",
-        counters=counters or encode.Counters(cycles=9, fallbacks=2, dropped_frames=1),
-        is_shadow=False,
-    )
-    return through_cdr(message)
-
-
-def test_the_status_says_what_suffers_in_bits_and_words_and_that_the_model_is_untrained():
-    health = [
-        InputHealth("front", "/f", True, 0.01, 0.06, received=5),
-        InputHealth("left", "/l", False, np.nan, 0.06, FaultBit.INPUT_MISSING),
-        InputHealth("lidar", "/p", False, 0.4, 0.06, FaultBit.INPUT_STALE, received=3),
-        InputHealth("right", "/r", False, np.nan, 0.06, FaultBit.CAMERA_INFO, received=3),
-    ]
-    output = make_output(
-        state=PlannerState.FALLBACK,
-        faults=FaultBit.INPUT_STALE | FaultBit.CAMERA_INFO,
-        reason="lidar: 0.4 s old",
-        health=tuple(health),
-    )
-    message = status_of(output)
-    assert message.state == message.STATE_FALLBACK
-    assert message.fault_bits == message.FAULT_INPUT_STALE | message.FAULT_CAMERA_INFO
-    assert message.reason == "lidar: 0.4 s old"
-    states = [entry.state for entry in message.inputs]
-    entry = message.inputs[0]
-    assert states == [entry.STATE_OK, entry.STATE_NEVER, entry.STATE_STALE, entry.STATE_INVALID]
-    assert "untrained" in message.model_note
-    assert message.model_sha256 == load_card(model_folder("nano")).model_sha256
-    assert (message.cycle_count, message.fallback_count) == (9, 2)
-    assert message.drop_ratio == pytest.approx(0.1)
-
-
-def test_a_reason_longer_than_the_message_allows_is_cut_visibly():
-    message = status_of(make_output(reason="ü" * 300))
-    assert len(message.reason.encode()) <= 256
-    assert message.reason.endswith("...")
-
-
 def test_an_ego_at_the_origin_gives_the_plan_as_it_is():
     output = make_output(odom_SE3_ego=make_ego().odom_SE3_ego)
     got = [(p.pose.position.x, p.pose.position.y) for p in trajectory_of(output).points]
     assert np.allclose(got, output.trajectory.states[:, :2])
+
+
+def assert_refused(column, value):
+    states = make_output().trajectory.states.copy()
+    states[7, column] = value
+    output = make_output(trajectory=Trajectory(STAMP_NS, Source.HOLD_LAST, states))
+    with pytest.raises(
+        ContractError, match=r"HOLD_LAST plan at \d+ ns: expected finite .* 1 of 41"
+    ):
+        trajectory_of(output)
+
+
+@pytest.mark.parametrize("column", list(StateIndex), ids=lambda column: column.name)
+@pytest.mark.parametrize("value", [np.nan, -np.inf], ids=str)
+def test_a_plan_with_a_number_that_is_not_finite_is_refused(column, value):
+    assert_refused(column, value)
+
+
+@pytest.mark.parametrize("column", ["SPEED", "ACCELERATION", "HEADING_RATE"])
+def test_a_plan_with_a_motion_too_large_for_the_messages_32_bits_is_refused(column):
+    assert_refused(StateIndex[column], 1e39)
+
+
+def test_a_pose_that_is_not_finite_is_refused():
+    pose = make_ego().odom_SE3_ego.copy()
+    pose[0, 1] = np.nan
+    with pytest.raises(ContractError, match="from a pose that is not"):
+        trajectory_of(make_output(odom_SE3_ego=pose))
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e39], ids=str)
+def test_a_candidate_with_a_number_that_is_not_finite_travels_as_zeros(value):
+    output = make_output()
+    output.candidates.states[1, 5, StateIndex.SPEED] = value
+    output.candidates.scores_raw[1] = np.nan
+    message = through_cdr(encode.candidates_message(make_message, output, "base_link"))
+    states = message.states.reshape(2, 41, 7)
+    assert np.array_equal(states[1], np.zeros((41, 7)))
+    assert np.allclose(states[0], output.candidates.states[0], atol=1e-5)
+    expected = RejectBit.COLLISION | RejectBit.JERK | RejectBit.NONFINITE
+    assert message.reject_bits.tolist() == [0, int(expected)]
+    assert message.is_valid.tolist() == [True, False]
+    assert (message.score_raw.tolist(), message.score[1]) == ([1.0, 0.0], 0.0)
+
+
+def test_a_score_that_is_not_finite_is_zero_and_the_candidate_keeps_its_states():
+    output = make_output()
+    output.candidates.scores_raw[0] = np.inf
+    message = through_cdr(encode.candidates_message(make_message, output, "base_link"))
+    assert message.score_raw.tolist() == [0.0, 2.0]
+    assert message.reject_bits[0] == 0
+    assert np.allclose(message.states[: 41 * 7], output.candidates.states[0].ravel(), atol=1e-5)

@@ -243,6 +243,10 @@ class InputHealth:
     """Messages since start."""
     dropped: int = 0
     """Of these, messages that were late, doubled or could not be used."""
+    rate_hz: float = -1.0
+    """From stamps over the last seconds; -1 where nobody measures it."""
+    expected_rate_hz: float = -1.0
+    """From the configuration; -1 where nothing is expected."""
 
 
 @dataclass(frozen=True)

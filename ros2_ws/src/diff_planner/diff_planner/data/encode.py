@@ -1,27 +1,27 @@
 """Core values to diff_planner_msgs messages; the only place where a plan leaves base_link.
 
-Works for any message classes that take their fields by keyword: those that rosbags makes from
-the .msg files, and those of rclpy.  Only values that derive from the inputs are written, so that
-the same bag gives the same bytes; wall-clock figures travel elsewhere.
+Works for any message classes that take their fields by keyword: those that rosbags makes from the
+.msg files, and those of rclpy.  Only values that derive from the inputs are written, so that the
+same bag gives the same bytes, and only finite numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from diff_planner.errors import ContractError
 from diff_planner.geometry import quaternion_from_rotation
-from diff_planner.inference.card import ModelCard
 from diff_planner.types import (
     STATE_LAYOUT,
-    FaultBit,
+    Candidates,
     FloatArray,
-    InputHealth,
     Message,
     PlannerOutput,
+    RejectBit,
     StateIndex,
     Trajectory,
 )
@@ -31,20 +31,13 @@ MakeMessage = Callable[..., Any]
 
 TRAJECTORY = "diff_planner_msgs/msg/Trajectory"
 CANDIDATES = "diff_planner_msgs/msg/CandidateSet"
-STATUS = "diff_planner_msgs/msg/PlannerStatus"
-_REASON_LIMIT = 256
-"""Bound of PlannerStatus.reason."""
-_STATE_OK, _STATE_STALE, _STATE_NEVER, _STATE_INVALID = 1, 3, 4, 5
-"""InputHealth.STATE_* values that a cycle can find."""
-
-
-@dataclass(frozen=True)
-class Counters:
-    """What a run has counted so far; PlannerStatus carries it."""
-
-    cycles: int = 0
-    fallbacks: int = 0
-    dropped_frames: int = 0
+_NO_CANDIDATES = Candidates(
+    states=np.zeros((0, 0, len(StateIndex))),
+    scores_raw=np.zeros(0, np.float32),
+    scores=np.zeros(0, np.float32),
+    reject_bits=np.zeros(0, np.uint32),
+    order=np.zeros(0, np.int64),
+)
 
 
 def time_message(make: MakeMessage, stamp_ns: int) -> Message:
@@ -74,6 +67,9 @@ def trajectory_message(
         wheelbase_m: for the road wheel angle of the kinematic bicycle, atan(L * curvature).
         frame_id: output frame.
         frame_SE3_ego: [4, 4] base_link at the stamp in that frame.
+
+    Raises:
+        ContractError: a number of the message would not be finite; nothing may be published then.
     """
     plan = output.trajectory
     points = _points(make, plan, wheelbase_m, frame_SE3_ego)
@@ -90,36 +86,60 @@ def trajectory_message(
 def _points(
     make: MakeMessage, plan: Trajectory, wheelbase_m: float, frame_SE3_ego: FloatArray
 ) -> list[Any]:
-    states = plan.states
-    xy0 = np.column_stack([states[:, :2], np.zeros(len(states))])
-    positions = xy0 @ frame_SE3_ego[:3, :3].T + frame_SE3_ego[:3, 3]
-    rotation = np.asarray(frame_SE3_ego[:3, :3], dtype=np.float64)
-    turns = _turned(quaternion_from_rotation(rotation), states[:, StateIndex.YAW])
-    wheel = np.arctan(wheelbase_m * states[:, StateIndex.CURVATURE])
+    poses, motions = _point_numbers(plan, wheelbase_m, frame_SE3_ego)
     points = []
-    for k, state in enumerate(states.tolist()):
+    for k, (pose, motion) in enumerate(zip(poses.tolist(), motions.tolist(), strict=True)):
         sec, nanosec = divmod(round(k * plan.dt_s * 1e9), 1_000_000_000)
-        x, y, z = positions[k].tolist()
-        qx, qy, qz, qw = turns[k].tolist()
-        pose = make(
-            "geometry_msgs/msg/Pose",
-            position=make("geometry_msgs/msg/Point", x=x, y=y, z=z),
-            orientation=make("geometry_msgs/msg/Quaternion", x=qx, y=qy, z=qz, w=qw),
-        )
+        x, y, z, qx, qy, qz, qw = pose
+        speed, acceleration, heading_rate, wheel = motion
         points.append(
             make(
                 "diff_planner_msgs/msg/TrajectoryPoint",
                 time_from_start=make("builtin_interfaces/msg/Duration", sec=sec, nanosec=nanosec),
-                pose=pose,
-                longitudinal_velocity_mps=state[StateIndex.SPEED],
+                pose=make(
+                    "geometry_msgs/msg/Pose",
+                    position=make("geometry_msgs/msg/Point", x=x, y=y, z=z),
+                    orientation=make("geometry_msgs/msg/Quaternion", x=qx, y=qy, z=qz, w=qw),
+                ),
+                longitudinal_velocity_mps=speed,
                 lateral_velocity_mps=0.0,  # the rear axle of a bicycle does not slip
-                acceleration_mps2=state[StateIndex.ACCELERATION],
-                heading_rate_rps=state[StateIndex.HEADING_RATE],
-                front_wheel_angle_rad=float(wheel[k]),
+                acceleration_mps2=acceleration,
+                heading_rate_rps=heading_rate,
+                front_wheel_angle_rad=wheel,
                 rear_wheel_angle_rad=0.0,
             )
         )
     return points
+
+
+def _point_numbers(
+    plan: Trajectory, wheelbase_m: float, frame_SE3_ego: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the points' poses [N, 7] (x, y, z, quaternion) and motions [N, 4], all finite.
+
+    A motion is speed, acceleration, heading rate, angle of the front wheels.
+    """
+    states = plan.states
+    with np.errstate(invalid="ignore", over="ignore"):  # judged below
+        xy0 = np.column_stack([states[:, :2], np.zeros(len(states))])
+        positions = xy0 @ frame_SE3_ego[:3, :3].T + frame_SE3_ego[:3, 3]
+        wheel = np.arctan(wheelbase_m * states[:, StateIndex.CURVATURE])
+        columns = [StateIndex.SPEED, StateIndex.ACCELERATION, StateIndex.HEADING_RATE]
+        motions = np.column_stack([states[:, columns], wheel])
+        are_finite = (
+            np.isfinite(states).all(axis=1)
+            & np.isfinite(positions).all(axis=1)
+            & np.isfinite(motions.astype(np.float32)).all(axis=1)  # as they travel
+        )
+    if not (are_finite.all() and np.isfinite(frame_SE3_ego).all()):
+        raise ContractError(
+            f"{plan.source.name} plan at {plan.stamp_ns} ns: expected finite numbers, got "
+            f"{int((~are_finite).sum())} of {len(states)} points that are not, from a pose that "
+            f"{'is' if np.isfinite(frame_SE3_ego).all() else 'is not'}"
+        )
+    rotation = np.asarray(frame_SE3_ego[:3, :3], dtype=np.float64)
+    turns = _turned(quaternion_from_rotation(rotation), states[:, StateIndex.YAW])
+    return np.column_stack([positions, turns]), motions
 
 
 def _turned(quaternion: FloatArray, yaw_rad: FloatArray) -> FloatArray:
@@ -134,13 +154,17 @@ def _turned(quaternion: FloatArray, yaw_rad: FloatArray) -> FloatArray:
 def candidates_message(make: MakeMessage, output: PlannerOutput, base_frame: str) -> Message:
     """Return diff_planner_msgs/CandidateSet, in base_link at the stamp.
 
-    A cycle that fell back before the network ran gives an empty set.
+    A cycle that fell back before the network ran gives an empty set.  A candidate with a number
+    that is not finite travels as zeros with NONFINITE in its reject bits.
     """
-    candidates = output.candidates
-    count = 0 if candidates is None else len(candidates.states)
-    steps = 0 if candidates is None else candidates.states.shape[1]
-    empty = np.zeros(0, dtype=np.float32)
-    bits = np.zeros(0, np.uint32) if candidates is None else candidates.reject_bits
+    candidates = output.candidates or _NO_CANDIDATES
+    count, steps = candidates.states.shape[:2]
+    with np.errstate(over="ignore"):  # what is too large for the message is not finite there
+        states = candidates.states.astype(np.float32)
+    is_finite = np.isfinite(states).all(axis=(1, 2))
+    states[~is_finite] = 0.0
+    nonfinite = np.where(is_finite, 0, int(RejectBit.NONFINITE))
+    bits = candidates.reject_bits.astype(np.uint32) | nonfinite.astype(np.uint32)
     return make(
         CANDIDATES,
         header=header(make, output.trajectory.stamp_ns, base_frame),
@@ -151,80 +175,19 @@ def candidates_message(make: MakeMessage, output: PlannerOutput, base_frame: str
         state_layout=STATE_LAYOUT,
         first_step_s=0.0,
         dt_s=output.trajectory.dt_s,
-        states=empty if candidates is None else candidates.states.ravel().astype(np.float32),
+        states=states.ravel(),
         anchor_id=np.arange(count, dtype=np.int16),  # one proposal grows from each anchor
-        score_raw=empty if candidates is None else candidates.scores_raw.astype(np.float32),
-        score=empty if candidates is None else candidates.scores.astype(np.float32),
+        score_raw=_finite_scores(candidates.scores_raw, is_finite),
+        score=_finite_scores(candidates.scores, is_finite),
         is_valid=bits == 0,
-        reject_bits=bits.astype(np.uint32),
+        reject_bits=bits,
         is_checked=np.ones(count, dtype=np.bool_),
-        selected=-1 if candidates is None else candidates.selected,
+        selected=candidates.selected,
     )
 
 
-def status_message(
-    make: MakeMessage,
-    output: PlannerOutput,
-    *,
-    card: ModelCard,
-    backend: str,
-    precision: str,
-    counters: Counters,
-    is_shadow: bool,
-) -> Message:
-    """Return diff_planner_msgs/PlannerStatus of one cycle."""
-    total = counters.cycles + counters.dropped_frames
-    return make(
-        STATUS,
-        header=header(make, output.trajectory.stamp_ns, ""),
-        plan_id=output.plan_id,
-        state=int(output.state),
-        source=int(output.source),
-        fault_bits=int(output.faults),
-        reason=_shortened(output.reason),
-        inputs=[_health_message(make, health) for health in output.health],
-        model_id=card.name,
-        model_sha256=card.model_sha256,
-        model_note="" if card.is_trained else _shortened(card.training),
-        engine_key="",
-        backend=backend,
-        precision=precision,
-        cycle_count=counters.cycles,
-        deadline_miss_count=0,
-        dropped_frame_count=counters.dropped_frames,
-        fallback_count=counters.fallbacks,
-        drop_ratio=counters.dropped_frames / max(total, 1),
-        seed=output.seed,
-        is_shadow=is_shadow,
-    )
-
-
-def _health_message(make: MakeMessage, health: InputHealth) -> Message:
-    if health.is_present:
-        state = _STATE_OK
-    elif health.received == 0:
-        state = _STATE_NEVER
-    elif health.fault & (FaultBit.INPUT_STALE | FaultBit.SYNC):
-        state = _STATE_STALE
-    else:
-        state = _STATE_INVALID
-    return make(
-        "diff_planner_msgs/msg/InputHealth",
-        name=health.name[:64],
-        topic=health.topic[:256],
-        state=state,
-        age_s=health.age_s,
-        max_age_s=health.max_age_s,
-        rate_hz=float("nan"),  # a replayed cycle judges stamps, not rates; doctor does
-        expected_rate_hz=float("nan"),
-        received=health.received,
-        dropped=health.dropped,
-    )
-
-
-def _shortened(text: str) -> str:
-    """Cut a text to the bytes that the message allows, visibly."""
-    raw = text.encode()
-    if len(raw) <= _REASON_LIMIT:
-        return text
-    return raw[: _REASON_LIMIT - 3].decode(errors="ignore") + "..."
+def _finite_scores(
+    scores: NDArray[np.float32], is_finite: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return scores [M], 0 where they or the candidate's states are not finite."""
+    return np.where(is_finite & np.isfinite(scores), scores, np.float32(0.0)).astype(np.float32)

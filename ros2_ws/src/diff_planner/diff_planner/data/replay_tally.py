@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from diff_planner.config import to_yaml
-from diff_planner.data.encode import Counters
+from diff_planner.data.encode_status import Counters
 from diff_planner.data.replay_types import ReplayCycle, ReplaySummary
 from diff_planner.files import whole_file
 from diff_planner.planner import Planner
