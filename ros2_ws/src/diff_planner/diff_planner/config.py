@@ -94,7 +94,7 @@ class InputsConfig(ConfigModel):
         description="How far the newest odometry's stamp may be ahead of the anchor's.",
     )
     cameras: dict[str, CameraInputConfig] = Field(
-        default_factory=_default_cameras, description="By name, at most 6."
+        default_factory=_default_cameras, description="At most 6 of them."
     )
     lidar: StreamConfig | None = Field(
         StreamConfig(topic="/sensing/lidar/top/pointcloud"), description="sensor_msgs PointCloud2."
@@ -199,34 +199,49 @@ class SafetyConfig(ConfigModel):
     standstill_mps: float = Field(
         0.5, gt=0, le=2, description="Below this curvature and steering rate are not judged."
     )
-    max_curvature_margin: float = Field(1.05, ge=1, le=2, description="Times the vehicle's own.")
+    max_curvature_margin: float = Field(
+        1.05, ge=1, le=2, description="Allowed curvature as a multiple of the vehicle's own."
+    )
     max_lateral_acceleration_mps2: float = Field(
         4.9, gt=0, le=15, description="Speed squared times curvature."
     )
     max_longitudinal_jerk_mps3: float = Field(
         15.0, gt=0, le=100, description="Change of acceleration along the plan."
     )
-    max_start_deviation_m: float = Field(0.5, gt=0, le=5, description="Point 0 to ego.")
+    max_start_deviation_m: float = Field(
+        0.5, gt=0, le=5, description="Distance of point 0 to the ego."
+    )
     max_start_speed_step_mps: float = Field(
         1.0, gt=0, le=10, description="Speed at point 0 against the ego's."
     )
-    continuity_horizon_s: float = Field(1.0, gt=0, le=4, description="Compared with last plan.")
+    continuity_horizon_s: float = Field(
+        1.0, gt=0, le=4, description="How long the last plan binds the next."
+    )
     max_lateral_shift_m: float = Field(
-        0.8, gt=0, le=5, description="Sideways from the last plan, within that horizon."
+        0.8, gt=0, le=5, description="Sideways from the last plan, over that horizon."
     )
     max_longitudinal_shift_m: float = Field(
-        2.0, gt=0, le=10, description="Along the last plan, within that horizon."
+        2.0, gt=0, le=10, description="Along the last plan, over that horizon."
     )
     max_heading_shift_rad: float = Field(
-        0.35, gt=0, le=3, description="Turned from the last plan, within that horizon."
+        0.35, gt=0, le=3, description="Turned from the last plan, over that horizon."
     )
     collision_margin_m: float = Field(0.15, ge=0, le=2, description="Added around the vehicle.")
     collision_horizon_s: float = Field(
         4.0, gt=0, le=8, description="How far along the plan LiDAR points count as blocking."
     )
     collision_min_points: int = Field(4, ge=1, le=100, description="Points that make an obstacle.")
-    obstacle_min_height_m: float = Field(0.3, gt=0, le=2, description="Above local ground.")
+    obstacle_min_height_m: float = Field(
+        0.3, gt=0, le=2, description="An obstacle's, above local ground."
+    )
     obstacle_max_height_m: float = Field(2.3, gt=0, le=6, description="Above that it is overhead.")
+
+    @model_validator(mode="after")
+    def _check(self) -> SafetyConfig:
+        low, high = self.obstacle_min_height_m, self.obstacle_max_height_m
+        if low >= high:  # no point would be an obstacle
+            raise ValueError(f"obstacle_min_height_m: expected less than {high} m, got {low}")
+        return self
 
 
 class SelectionConfig(ConfigModel):
@@ -252,7 +267,9 @@ class PlannerConfig(ConfigModel):
 
     vehicle: VehicleConfig = VehicleConfig()
     inputs: InputsConfig = InputsConfig()
-    output_frame: str | None = Field(None, description="None: the odometry message's frame.")
+    output_frame: str | None = Field(
+        None, description="Of the plans. None or empty: the odometry message's frame."
+    )
     model: ModelConfig = ModelConfig()
     selection: SelectionConfig = SelectionConfig()
     refine: RefineConfig = RefineConfig()
