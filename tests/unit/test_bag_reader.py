@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from diff_planner.data.bag_reader import BagReader
 from diff_planner.data.bag_writer import BagWriter
@@ -133,6 +134,30 @@ def test_the_definition_in_the_bag_wins_over_the_one_that_is_known(tmp_path):
         writer.write(connection, 5, raw)
     (found,) = read_all(tmp_path / "old")
     assert found.message.command == 515
+
+
+def test_raw_messages_are_the_bytes_of_what_messages_decodes(mcap_bag):
+    with BagReader(mcap_bag) as reader:
+        raws, messages = list(reader.raw_messages()), list(reader.messages())
+    assert [(r.topic, r.msgtype, r.log_time_ns) for r in raws] == [
+        (m.topic, m.msgtype, m.log_time_ns) for m in messages
+    ]
+    for raw, message in zip(raws, messages, strict=True):
+        assert isinstance(raw.data, bytes)
+        assert raw.data == bytes(typestore().serialize_cdr(message.message, message.msgtype))
+
+
+def test_raw_messages_of_another_definition_are_refused(tmp_path):
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg("float64 data", "std_msgs/msg/String"))
+    with Writer(tmp_path / "b", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection("/text", "std_msgs/msg/String", typestore=store)
+        text = store.types["std_msgs/msg/String"](data=1.0)
+        writer.write(topic, START_NS, store.serialize_cdr(text, "std_msgs/msg/String"))
+    with BagReader(tmp_path / "b") as reader:
+        assert [m.message.data for m in reader.messages()] == [1.0]
+        with pytest.raises(BagError, match="/text was recorded with another definition"):
+            list(reader.raw_messages())
 
 
 def test_a_database_without_definitions_is_read_with_the_known_types(sqlite_bag, tmp_path):

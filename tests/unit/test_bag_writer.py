@@ -15,8 +15,9 @@ from rosbags.rosbag2.storage_mcap import McapWriter
 from diff_planner.data import bag_writer
 from diff_planner.data.bag_reader import BagReader
 from diff_planner.data.bag_writer import BagWriter
+from diff_planner.data.typestore import typestore
 from diff_planner.errors import BagError
-from message_factories import make_cloud, make_command, make_header
+from message_factories import make_cloud, make_command, make_header, make_odometry
 
 COMMAND = "diff_planner_msgs/msg/NavCommand"
 CLOUD = "sensor_msgs/msg/PointCloud2"
@@ -198,6 +199,17 @@ def test_a_signal_while_the_bag_is_opened_leaves_nothing_behind(tmp_path, monkey
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(BagError, match=r"plan.mcap: cannot be written \(No such file"):
         write(tmp_path / "nope" / "plan.mcap")
+
+
+def test_raw_bytes_are_written_as_they_are(tmp_path):
+    raw = bytes(typestore().serialize_cdr(make_odometry(7), "nav_msgs/msg/Odometry"))
+    with BagWriter(tmp_path / "b.mcap") as writer:
+        writer.add_topic("/odom", "nav_msgs/msg/Odometry")
+        writer.write_raw("/odom", raw, 7)
+        with pytest.raises(BagError, match="/other was not declared"):
+            writer.write_raw("/other", raw, 7)
+    with BagReader(tmp_path / "b.mcap") as reader:
+        assert [(m.log_time_ns, m.data) for m in reader.raw_messages()] == [(7, raw)]
 
 
 def test_misuse_is_named(tmp_path):

@@ -20,7 +20,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys.store import Typestore
 
 from diff_planner.data.mcap_scan import scan
-from diff_planner.data.typestore import store_of
+from diff_planner.data.typestore import store_of, typestore
 from diff_planner.errors import BagError, DiffPlannerError
 
 _SUFFIXES = (".mcap", ".db3")
@@ -46,6 +46,17 @@ class BagMessage:
     log_time_ns: int
     message: Any
     """A rosbags message; its arrays are read-only views of the bytes."""
+
+
+@dataclass(frozen=True)
+class RawMessage:
+    """One message as it lies in the bag, to be handed on without decoding."""
+
+    topic: str
+    msgtype: str
+    log_time_ns: int
+    data: bytes
+    """CDR, the four bytes that tell its layout included."""
 
 
 class BagReader:
@@ -128,6 +139,34 @@ class BagReader:
             BagError: a topic is not in the bag, its type is unknown, a message or the file is
                 broken, or fewer messages come out than the bag's index promises.
         """
+        for connection, log_time_ns, raw in self._wanted(topics, start_ns, stop_ns):
+            message = self._decode(connection, log_time_ns, raw)
+            yield BagMessage(connection.topic, connection.msgtype, log_time_ns, message)
+
+    def raw_messages(
+        self,
+        topics: Iterable[str] | None = None,
+        start_ns: int | None = None,
+        stop_ns: int | None = None,
+    ) -> Iterator[RawMessage]:
+        """Yield what `messages` yields, undecoded; whoever gets it knows the type by its name only.
+
+        Raises:
+            BagError: as `messages`, or a type was recorded with another definition than this
+                package knows: its bytes would be read as something else.
+        """
+        for connection, log_time_ns, raw in self._wanted(topics, start_ns, stop_ns, is_raw=True):
+            yield RawMessage(connection.topic, connection.msgtype, log_time_ns, bytes(raw))
+
+    def _wanted(
+        self,
+        topics: Iterable[str] | None,
+        start_ns: int | None,
+        stop_ns: int | None,
+        *,
+        is_raw: bool = False,
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        """Yield the undecoded messages of some topics; count them against the bag's index."""
         if self._reader is None:
             raise BagError(f"{self.path}: expected an open bag, got a closed one")
         wanted = sorted(self.topics) if topics is None else sorted(set(topics))
@@ -136,11 +175,12 @@ class BagReader:
         connections = [c for c in self._reader.connections if c.topic in wanted and c.msgcount]
         for connection in connections:
             self._prepare(connection)
+            if is_raw:
+                self._check_definition(connection)
         count = 0
-        for connection, log_time_ns, raw in self._raw(connections, start_ns, stop_ns):
+        for item in self._raw(connections, start_ns, stop_ns):
             count += 1
-            message = self._decode(connection, log_time_ns, raw)
-            yield BagMessage(connection.topic, connection.msgtype, log_time_ns, message)
+            yield item
         is_all = (start_ns is None or start_ns <= self.start_ns) and (
             stop_ns is None or stop_ns > self.end_ns
         )
@@ -190,6 +230,16 @@ class BagReader:
                 f"{self.path}: the definition of {connection.msgtype} (topic {connection.topic}) "
                 f"cannot be used ({_text(error)})"
             ) from error
+
+    def _check_definition(self, connection: Connection) -> None:
+        """Hold the recorded definition of a type against the one that this package knows."""
+        recorded = self._stores[connection.msgtype, connection.msgdef.data]
+        known, name = typestore(), connection.msgtype
+        if name in known.fielddefs and recorded.hash_rihs01(name) != known.hash_rihs01(name):
+            raise BagError(
+                f"{self.path}: topic {connection.topic} was recorded with another definition of "
+                f"{name} than the installed one; record it again, or convert the bag"
+            )
 
     def _decode(self, connection: Connection, log_time_ns: int, raw: bytes) -> object:
         store = self._stores[connection.msgtype, connection.msgdef.data]

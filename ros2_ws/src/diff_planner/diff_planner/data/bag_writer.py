@@ -146,18 +146,38 @@ class BagWriter:
             BagError: the topic is not declared, the message does not fit its type, or the disk is
                 full.
         """
-        connection = self._connections.get(topic)
-        if connection is None:
-            raise BagError(f"{self.path}: topic {topic} was not declared by add_topic")
-        if not 0 <= log_time_ns < 2**63:
-            raise BagError(f"{self.path}: expected a log time in ns >= 0, got {log_time_ns}")
-        writer = self._open_writer()
+        connection = self._declared(topic, log_time_ns)
         try:
             raw = typestore().serialize_cdr(message, connection.msgtype)
         except Exception as error:  # the encoder raises whatever an unfitting field leads to
             raise BagError(
                 f"{self.path}: message on {topic} does not fit {connection.msgtype} ({error})"
             ) from error
+        self._put(connection, log_time_ns, raw)
+
+    def write_raw(self, topic: str, data: bytes, log_time_ns: int) -> None:
+        """Write one message that is serialized already.
+
+        Args:
+            topic: one that `add_topic` declared.
+            data: CDR of that topic's type, with the four bytes that tell its layout; not looked at.
+            log_time_ns: as for `write`.
+
+        Raises:
+            BagError: the topic is not declared, or the disk is full.
+        """
+        self._put(self._declared(topic, log_time_ns), log_time_ns, data)
+
+    def _declared(self, topic: str, log_time_ns: int) -> Connection:
+        connection = self._connections.get(topic)
+        if connection is None:
+            raise BagError(f"{self.path}: topic {topic} was not declared by add_topic")
+        if not 0 <= log_time_ns < 2**63:
+            raise BagError(f"{self.path}: expected a log time in ns >= 0, got {log_time_ns}")
+        return connection
+
+    def _put(self, connection: Connection, log_time_ns: int, raw: bytes | memoryview) -> None:
+        writer = self._open_writer()
         try:
             writer.write(connection, log_time_ns, raw)
         except OSError as error:
