@@ -183,22 +183,10 @@ def unused_overrides(node: Node) -> list[str]:
     return sorted(faults)
 
 
-def other_types(node: Node, topic: str, message_class: type) -> list[str]:
-    """Return the message types that publishers offer on a topic instead of the one wanted.
-
-    Fast DDS reports no event for them: publisher and subscription just never meet.
-
-    Args:
-        node: whose view of the graph is asked.
-        topic: as it is given to create_subscription.
-        message_class: of the messages that are wanted.
-    """
-    wanted = f"{message_class.__module__.partition('.')[0]}/msg/{message_class.__name__}"
-    offered = {info.topic_type for info in node.get_publishers_info_by_topic(topic)}
-    return sorted(offered - {wanted})
-
-
 def _overridable(role: Role) -> tuple[QoSPolicyKind, ...]:
+    if role == "clock":
+        # rclpy's own subscription has taken these parameters: ours would get its values by them.
+        return ()
     return (*_POLICIES, QoSPolicyKind.DURABILITY) if _WISHES[role].is_latched else _POLICIES
 
 
