@@ -3,9 +3,9 @@
 Runs until standard input is closed, then prints one JSON line: for each topic how many messages
 came and their ages, from stamp to callback.
 
-    python bench/rig_receiver.py [--raw]
+    python bench/rig_receiver.py [--keep-memory] [--raw]
 
-With --raw the messages stay serialized bytes; the difference in CPU is what rclpy's conversion costs.
+With --raw the messages stay serialized bytes, which tells what rclpy's conversion costs.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
+
+from diff_planner.ros.memory import keep_large_blocks
 
 TOPICS = {
     **{f"sensing/camera/{name}/image_rect": Image for name in ("left", "front", "right")},
@@ -61,8 +63,13 @@ def main() -> None:
     """Receive and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--depth", type=int, default=2, help="of the subscriptions' queues")
+    parser.add_argument(
+        "--keep-memory", action="store_true", help="as the planner's node does: ros/memory.py"
+    )
     parser.add_argument("--raw", action="store_true", help="leave the messages serialized")
     arguments = parser.parse_args()
+    if arguments.keep_memory:
+        keep_large_blocks()
     rclpy.init()
     node = Receiver(arguments.depth, arguments.raw)
     executor = SingleThreadedExecutor()
