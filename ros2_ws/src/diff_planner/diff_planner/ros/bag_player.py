@@ -172,6 +172,7 @@ class BagPlayer:
             lock.wait(message.topic)
             _tell(on_progress, message.due_ns, schedule)
         self._step_clock(lock, schedule.end_ns + round(wait_after_s * 1e9))
+        lock.end()
         return self._report(time.monotonic() - begin_s, is_paced=False)
 
     def _step_clock(self, lock: LockStep, time_ns: int) -> None:

@@ -19,6 +19,8 @@ ANSWER_WITHIN_S = 10.0
 _POLL_S = 0.1
 _BEGIN_S = 1.0
 """A latched count arrives well within this."""
+_END_S = 0.3
+"""So long the counts of messages that this player did not send are waited for."""
 
 
 class LockStep:
@@ -77,6 +79,17 @@ class LockStep:
             if left_s <= 0.0:
                 raise MissingInputError(self._silence(topic))
             self._executor.spin_once(timeout_sec=min(left_s, _POLL_S))
+
+    def end(self) -> None:
+        """Check, after the last message, that nobody else sent any.
+
+        Raises:
+            MissingInputError: the node counted more than was sent.
+        """
+        deadline_s = time.monotonic() + _END_S
+        while (left_s := deadline_s - time.monotonic()) > 0.0:
+            self._executor.spin_once(timeout_sec=left_s)
+            self._is_done("the last topic")
 
     def _is_done(self, topic: str) -> bool:
         if self._before is None or self._consumed is None:
