@@ -13,8 +13,9 @@ STAMPS_CORE := $(VENV_CORE)/.stamps
 PACKAGE := ros2_ws/src/diff_planner
 MSGS := ros2_ws/src/diff_planner_msgs
 MSG_FILES := $(wildcard $(MSGS)/msg/*.msg $(MSGS)/srv/*.srv) $(MSGS)/CMakeLists.txt $(MSGS)/package.xml
+TF2_FILES := $(wildcard tools/tf2_msgs/* tools/tf2_msgs/msg/*)
 PACKAGE_FILES := $(PACKAGE)/setup.py $(PACKAGE)/setup.cfg $(PACKAGE)/package.xml
-SETUP := $(STAMPS)/package $(STAMPS)/messages
+SETUP := $(STAMPS)/package $(STAMPS)/messages $(STAMPS)/tf2_msgs
 SETUP_DEV := $(SETUP) $(STAMPS)/torch $(STAMPS)/train $(STAMPS)/dev
 SETUP_CORE := $(STAMPS_CORE)/package $(STAMPS_CORE)/test
 # What the core must do without: ROS and everything that only training or checking uses.
@@ -101,6 +102,10 @@ $(STAMPS)/ros: requirements/ros.txt $(STAMPS)/core
 
 $(STAMPS)/messages: $(MSG_FILES) $(STAMPS)/ros tools/build_messages.sh tools/relocate_ros_wheels.py
 	@tools/build_messages.sh $(VENV)
+	@touch $@
+
+$(STAMPS)/tf2_msgs: $(TF2_FILES) $(STAMPS)/ros tools/build_tf2_msgs.sh tools/relocate_ros_wheels.py
+	@tools/build_tf2_msgs.sh $(VENV)
 	@touch $@
 
 $(STAMPS)/train: requirements/train.txt $(STAMPS)/core
