@@ -20,7 +20,7 @@ from contract.source_tree import (
 # own; units of one layer do not know each other unless BESIDE says so. A new unit gets its place
 # here.
 LAYERS = (
-    {"", "types", "errors", "geometry", "files"},
+    {"", "types", "errors", "geometry", "files", "stage_clock"},
     {"resources", "camera_geometry"},
     {"config"},
     {"panorama", "noise", "motion", "scene"},

@@ -59,6 +59,8 @@ def plan(
     config: PlannerConfig,
     first_fault_ns: int,
     before: Source | None = None,
+    *,
+    may_hold: bool = True,
 ) -> Trajectory:
     """Choose the mildest of the three that is still right.
 
@@ -77,6 +79,7 @@ def plan(
         config: everything the planner is told.
         first_fault_ns: stamp of the first of the faulty cycles that led here.
         before: label of the last plan with known motion in the same fault, if any.
+        may_hold: False leaves the last plan out: no plan will follow this one.
 
     Returns:
         A plan in base_link at `stamp_ns`, labelled HOLD_LAST, FALLBACK_STOP or EMERGENCY_STOP.
@@ -85,7 +88,8 @@ def plan(
     if ego is None:
         return emergency_stop(stamp_ns, None, vehicle, limits)
     candidates = []
-    if last is not None and 0.0 <= _age_s(last, stamp_ns) <= limits.hold_last_s:
+    is_fresh = last is not None and 0.0 <= _age_s(last, stamp_ns) <= limits.hold_last_s
+    if last is not None and is_fresh and may_hold:
         held = hold_last(last, stamp_ns, ego, vehicle, limits)
         if not starts_elsewhere(held.states[None], ego, config.safety).any():
             candidates.append(held)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +27,7 @@ from diff_planner.fallback import LastPlan
 from diff_planner.features import FeatureBuilder
 from diff_planner.inference.backend import Backend
 from diff_planner.refine import refine
+from diff_planner.stage_clock import StageClock
 from diff_planner.types import (
     PLAN_POINTS,
     Candidates,
@@ -51,25 +51,6 @@ _JUMP_SPAN_S = 1.0
 """Over longer times without a plan nothing is said about where the vehicle may be."""
 _JUMP_SLACK_M = 1.0
 """What a localisation may correct itself by without a word."""
-
-
-class StageClock:
-    """Wall-clock milliseconds of each stage of a cycle."""
-
-    def __init__(self) -> None:
-        """Start the clock."""
-        self.timing_ms: dict[str, float] = {}
-        self._start = self._last = time.perf_counter()
-
-    def mark(self, stage: str) -> None:
-        """End the running stage under this name."""
-        now = time.perf_counter()
-        self.timing_ms[stage] = (now - self._last) * 1e3
-        self._last = now
-
-    def total(self) -> dict[str, float]:
-        """Return every stage and `total`."""
-        return {**self.timing_ms, "total": (time.perf_counter() - self._start) * 1e3}
 
 
 @dataclass(frozen=True)
@@ -148,6 +129,7 @@ class Planner:
         faults: FaultBit = FaultBit.INPUT_MISSING,
         lidar: LidarSweep | None = None,
         health: tuple[InputHealth, ...] = (),
+        may_hold: bool = True,
     ) -> PlannerOutput:
         """Hold the last plan, stop comfortably or brake hard; never calls the network.
 
@@ -159,9 +141,10 @@ class Planner:
             faults: what is wrong.
             lidar: the newest sweep, if there is one, to judge a held plan by.
             health: what the synchronizer found of each input.
+            may_hold: False where no plan will follow this one: it has to end in a standstill.
         """
         with self._lock:
-            return self._fallback(stamp_ns, ego, reason, faults, lidar, health)
+            return self._fallback(stamp_ns, ego, reason, faults, lidar, health, may_hold)
 
     def _fallback(
         self,
@@ -171,6 +154,7 @@ class Planner:
         faults: FaultBit,
         lidar: LidarSweep | None,
         health: tuple[InputHealth, ...],
+        may_hold: bool,
     ) -> PlannerOutput:
         self._overtaken += 1
         if ego is not None and (broken := self._localisation_break(ego)):
@@ -179,7 +163,7 @@ class Planner:
         since_ns = stamp_ns if self._fault_since_ns is None else self._fault_since_ns
         self._fault_since_ns = min(since_ns, stamp_ns)
         try:
-            trajectory = self._safe_plan(stamp_ns, ego, lidar, self._fault_since_ns)
+            trajectory = self._safe_plan(stamp_ns, ego, lidar, self._fault_since_ns, may_hold)
         except Exception as error:  # the last line of defence: nothing may leave without a plan
             logger.exception("the fallback failed")
             reason = f"{reason}; the fallback failed too: {error}"
@@ -286,11 +270,23 @@ class Planner:
         )
 
     def _safe_plan(
-        self, stamp_ns: int, ego: EgoState | None, lidar: LidarSweep | None, since_ns: int
+        self,
+        stamp_ns: int,
+        ego: EgoState | None,
+        lidar: LidarSweep | None,
+        since_ns: int,
+        may_hold: bool,
     ) -> Trajectory:
         """Return the fallback's plan, of finite numbers."""
         trajectory = fallback.plan(
-            stamp_ns, ego, self._last, lidar, self.config, since_ns, self._last_fallback
+            stamp_ns,
+            ego,
+            self._last,
+            lidar,
+            self.config,
+            since_ns,
+            self._last_fallback,
+            may_hold=may_hold,
         )
         if not np.isfinite(trajectory.states).all():
             raise ArithmeticError(f"its {trajectory.source.name} plan is not finite")

@@ -73,14 +73,17 @@ class PlanningLoop:
         start_ns: int,
         *,
         stamp_clock: Callable[[], int] | None = None,
+        watch_clock: Callable[[], int] | None = None,
     ) -> None:
         """Begin to wait at `start_ns`.
 
         Args:
             planner: fresh or reset.
-            start_ns: the present, on the clock of all `now_ns` here.
+            start_ns: the present, on the clock of the watchdog.
             stamp_clock: the present on the clock that the consumer of the plans judges their
                 stamps by, ns; None judges no plan's age by a clock.
+            watch_clock: the present for the watchdog, where it is not the `now_ns` of the calls,
+                which then say when a message arrived and nothing else.
 
         Raises:
             ConfigError: one topic is configured for two inputs.
@@ -89,7 +92,7 @@ class PlanningLoop:
         config = self._config = planner.config
         self.assembler = InputAssembler(config.inputs, config.vehicle)
         self._watchdog = Watchdog(config.watchdog_s, config.inputs.period_s, start_ns)
-        self._stamp_clock = stamp_clock
+        self._stamp_clock, self._watch_clock = stamp_clock, watch_clock
         self._last_stamp_ns: int | None = None
         """Newest stamp of the sensors' clock, and when it was seen."""
         self._last_seen_ns = start_ns
@@ -145,7 +148,8 @@ class PlanningLoop:
     def _due_cycle(
         self, match: Match, item: PlannerInput | MissedCycle, now_ns: int, decode_ms: float
     ) -> DueCycle:
-        self._watchdog.cycle(now_ns)
+        watch_ns = self._watch_ns(now_ns)
+        self._watchdog.cycle(watch_ns)
         ego = self.assembler.last_ego
         late = self._lateness(item.stamp_ns, ego)
         is_fallback = bool(late) or isinstance(item, MissedCycle)
@@ -159,7 +163,7 @@ class PlanningLoop:
             sweep=self.assembler.newest_sweep() if is_fallback else None,
             decode_ms=decode_ms,
         )
-        self._last_stamp_ns, self._last_seen_ns = item.stamp_ns, now_ns
+        self._last_stamp_ns, self._last_seen_ns = item.stamp_ns, watch_ns
         return due
 
     def plan(self, due: DueCycle) -> Cycle:
@@ -178,28 +182,45 @@ class PlanningLoop:
         planner_input = item if isinstance(item, PlannerInput) else None
         return Cycle(replace(output, timing_ms=timing), planner_input, is_watchdog=False, due=due)
 
-    def overdue(self, now_ns: int, reason: str = "", faults: FaultBit = FaultBit.NONE) -> Cycle:
+    def overdue(
+        self,
+        now_ns: int,
+        reason: str = "",
+        faults: FaultBit = FaultBit.NONE,
+        *,
+        may_hold: bool = True,
+    ) -> Cycle:
         """Return the plan of the watchdog for this moment.
 
         Args:
-            now_ns: the present.
+            now_ns: the present, on the clock of the watchdog.
             reason: why there was no cycle; empty: the anchor is silent.
             faults: that go with the reason.
+            may_hold: see `Planner.fallback`.
         """
         config = self._config
         if not reason:
             reason = f"no cycle for {config.watchdog_s:g} s: anchor '{config.inputs.anchor}'"
             reason, faults = f"{reason} is silent", FaultBit.INPUT_MISSING
-        known = self._last_stamp_ns
-        elapsed = now_ns if known is None else known + now_ns - self._last_seen_ns
-        moment = fallback_moment(self.assembler.last_ego, elapsed)
+        moment = fallback_moment(self.assembler.last_ego, self._estimated_stamp(now_ns))
         output = self.planner.fallback(
             moment.stamp_ns,
             moment.ego,
             reason,
             faults=faults | moment.faults,
             lidar=self.assembler.newest_sweep(),
+            may_hold=may_hold,
         )
+        return Cycle(output, None, is_watchdog=True)
+
+    def overdue_blind(self, now_ns: int, reason: str, faults: FaultBit) -> Cycle:
+        """Return the watchdog's plan without a look at the inputs: a standstill, as hard as can be.
+
+        Args as of `overdue`.
+        """
+        faults |= FaultBit.STAMP_ESTIMATED
+        stamp_ns = self._estimated_stamp(now_ns)
+        output = self.planner.fallback(stamp_ns, None, reason, faults=faults)
         return Cycle(output, None, is_watchdog=True)
 
     @property
@@ -208,15 +229,15 @@ class PlanningLoop:
         return self._last_stamp_ns is not None
 
     def is_overdue(self, now_ns: int) -> bool:
-        """Tell, once each period, that the watchdog's plan is due; for callers with a clock."""
-        return any([True for _ in self._watchdog.overdue(now_ns)])
+        """Tell, once each period, that the watchdog's plan is due at a moment of its clock."""
+        return any(True for _ in self._watchdog.overdue(now_ns))
 
     def reset(self, reason: str, now_ns: int) -> None:
         """Forget all but the calibration: the clock jumped.
 
         Args:
             reason: for the log.
-            now_ns: the present, on the new clock.
+            now_ns: the present, on the watchdog's clock after the jump.
         """
         self.assembler.reset()
         self.planner.reset(reason)
@@ -238,6 +259,14 @@ class PlanningLoop:
         wanted_SE3_frame = self.assembler.transforms.lookup(wanted, output.frame_id)
         return wanted, wanted_SE3_frame @ output.odom_SE3_ego
 
+    def _estimated_stamp(self, now_ns: int) -> int:
+        """Return the last known stamp of the sensors' clock plus the time since."""
+        known = self._last_stamp_ns
+        return now_ns if known is None else known + now_ns - self._last_seen_ns
+
+    def _watch_ns(self, now_ns: int) -> int:
+        return now_ns if self._watch_clock is None else self._watch_clock()
+
     def _run_due(self, now_ns: int) -> Iterator[Cycle]:
         while (due := self.take(now_ns)) is not None:
             yield self.plan(due)
@@ -247,7 +276,7 @@ class PlanningLoop:
         ego = self.assembler.last_ego
         if ego is not None and ego.stamp_ns != self._odometry_ns:
             self._odometry_ns = ego.stamp_ns
-            self._last_stamp_ns, self._last_seen_ns = ego.stamp_ns, now_ns
+            self._last_stamp_ns, self._last_seen_ns = ego.stamp_ns, self._watch_ns(now_ns)
 
     def _lateness(self, stamp_ns: int, ego: EgoState | None) -> str:
         """Say why a plan from the anchor of this stamp would come too late, or ""."""
@@ -265,7 +294,8 @@ class PlanningLoop:
                 side = "behind" if age_s > 0 else "ahead of"
                 return (
                     f"stamps of the sensors are {abs(age_s):.3f} s {side} this computer's clock, "
-                    f"allowed {STALE_PLAN_S:g} s (time synchronisation? a bag without use_sim_time?)"
+                    f"allowed {STALE_PLAN_S:g} s (clocks not synchronised, or a bag played "
+                    f"without use_sim_time?)"
                 )
         return ""
 

@@ -1,0 +1,62 @@
+"""The present, as the watchdog of the node sees it.
+
+On a vehicle it is the steady clock: neither a wrong nor a jumping system time silences a watchdog.
+With use_sim_time it is what /clock says, so that a bag may be played slowly; only when /clock itself
+has been silent for long, steady time goes on from there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class WatchClock:
+    """Time that never stands still, ns."""
+
+    def __init__(
+        self,
+        sim_ns: Callable[[], int] | None,
+        silence_s: float,
+        steady_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            sim_ns: what /clock says; None for the steady clock.
+            silence_s: how long /clock may be silent.
+            steady_ns: the steady clock.
+        """
+        self._sim_ns, self._steady_ns = sim_ns, steady_ns
+        self._silence_ns = round(silence_s * 1e9)
+        self._lock = threading.Lock()
+        self._told_ns = -1
+        self._told_at_ns = 0
+        self._newest_ns = 0
+
+    def now_ns(self) -> int:
+        """Return the present; never less than before, but for `jump`."""
+        if self._sim_ns is None:
+            return self._steady_ns()
+        with self._lock:
+            told_ns, steady_ns = self._sim_ns(), self._steady_ns()
+            if told_ns != self._told_ns:
+                self._told_ns, self._told_at_ns = told_ns, steady_ns
+            silent_ns = max(0, steady_ns - self._told_at_ns - self._silence_ns)
+            self._newest_ns = max(self._newest_ns, told_ns + silent_ns)
+            return self._newest_ns
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since /clock last changed; 0 without use_sim_time."""
+        if self._sim_ns is None:
+            return 0.0
+        self.now_ns()
+        with self._lock:
+            return (self._steady_ns() - self._told_at_ns) / 1e9
+
+    def jump(self) -> None:
+        """Let time begin anew at what /clock says: it jumped back."""
+        with self._lock:
+            self._newest_ns = 0

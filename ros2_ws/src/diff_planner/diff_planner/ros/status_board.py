@@ -1,0 +1,96 @@
+"""The state that everybody may read: published with each plan, and in each period without one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from diff_planner.data.encode_status import Counters, ModelLabel, StatusReport
+from diff_planner.ros.outputs import Outputs
+from diff_planner.types import FaultBit, PlannerState
+
+_DIAGNOSTICS_PERIOD_S = 1.0
+_NOTICE_S = 1.0
+"""How long something that happened at one moment stays in the status."""
+
+
+class StatusBoard:
+    """What is said, and that it is said often enough; may be used from any thread."""
+
+    def __init__(self, outputs: Outputs) -> None:
+        """Begin with nothing said."""
+        self._outputs = outputs
+        self._lock = threading.RLock()
+        self._said_s = self._diagnosed_s = -1e9
+        self._said = self._report = StatusReport(0, PlannerState.UNCONFIGURED)
+        self._notices: dict[str, tuple[FaultBit, float]] = {}
+        self._mismatches: dict[str, tuple[str, bool]] = {}
+        self.model = ModelLabel()
+        self.counters = Counters()
+        self.timing: Mapping[str, float] = {}
+        """Milliseconds by stage of the newest cycle."""
+
+    @property
+    def report(self) -> StatusReport:
+        """What was said last."""
+        return self._report
+
+    def note(self, fault: FaultBit, sentence: str) -> None:
+        """Have the statuses of the next second carry a fault beside their own."""
+        with self._lock:
+            self._notices[sentence] = (fault, time.monotonic() + _NOTICE_S)
+
+    def note_mismatch(self, topic: str, words: str, *, is_vital: bool) -> None:
+        """Keep that a topic is not connected; a vital one is a fault of every status from now."""
+        with self._lock:
+            self._mismatches[topic] = (words, is_vital)
+
+    def forget_mismatches(self) -> None:
+        """The topics are made anew."""
+        with self._lock:
+            self._mismatches.clear()
+
+    def say(self, report: StatusReport) -> None:
+        """Publish a status, with what was noted beside it."""
+        with self._lock:
+            self._said = report
+            self._report = self._completed(report)
+            self._outputs.publish_status(self._report, self.model, self.counters)
+            self._said_s = time.monotonic()
+
+    def repeat(self) -> None:
+        """Publish the last status again."""
+        self.say(self._said)
+
+    def is_silent_for(self, period_s: float) -> bool:
+        """Tell that nothing was said for a period."""
+        return time.monotonic() - self._said_s >= period_s
+
+    def diagnose(self, stamp_ns: int) -> None:
+        """Publish diagnostics if the last ones are a second old."""
+        with self._lock:
+            if time.monotonic() - self._diagnosed_s < _DIAGNOSTICS_PERIOD_S:
+                return
+            self._diagnosed_s = time.monotonic()
+            words = {topic: words for topic, (words, _) in self._mismatches.items()}
+            self._outputs.publish_diagnostics(
+                stamp_ns, self._report, self.model, self.counters, self.timing, words
+            )
+
+    def _completed(self, report: StatusReport) -> StatusReport:
+        now_s = time.monotonic()
+        self._notices = {k: v for k, v in self._notices.items() if v[1] > now_s}
+        faults, reasons = report.faults, [report.reason]
+        for sentence, (fault, _) in self._notices.items():
+            faults |= fault
+            reasons.append(sentence)
+        for topic, (words, is_vital) in self._mismatches.items():
+            if is_vital:
+                faults |= FaultBit.QOS
+                reasons.append(f"{topic}: {words}")
+        state = report.state
+        if state == PlannerState.NOMINAL and faults != report.faults:
+            state = PlannerState.DEGRADED
+        return replace(report, state=state, faults=faults, reason="; ".join(filter(None, reasons)))
