@@ -99,14 +99,26 @@ class Listener:
 class CountingNode(Listener):
     """Answers each message as the planner node does in lock-step, after a while."""
 
-    def __init__(self, context, topics, *, before=0, answer_after_s=0.0, is_silent_after=None):
+    def __init__(
+        self,
+        context,
+        topics,
+        *,
+        before=0,
+        answer_after_s=0.0,
+        is_silent_after=None,
+        begins_anew=False,
+    ):
         super().__init__(context, topics, name="diff_planner")
         self._count = before
         self._answer_after_s = answer_after_s
         self._silent_after = is_silent_after
         self._lock = threading.Lock()
         self._publisher = self.node.create_publisher(UInt64, "~/consumed", LATCHED)
-        self._publisher.publish(UInt64(data=before))
+        for count in range(before + 1):
+            self._publisher.publish(UInt64(data=count))
+        if begins_anew:
+            self._count = 0
 
     def take(self, topic, data):
         super().take(topic, data)

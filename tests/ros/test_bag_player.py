@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not on the path: tools/ros_env.sh")
 
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
 from diff_planner.data.bag_reader import BagReader
 from diff_planner.data.bag_writer import BagWriter
 from diff_planner.data.cdr import stamp_ns
@@ -70,6 +72,11 @@ def contact(player_node, **options):
 
 def matched(player, player_node):
     contact(player_node).wait_until_matched(player.publishers)
+    return player
+
+
+def in_lock_step(player, player_node):
+    contact(player_node).wait_until_in_lock_step(player.publishers)
     return player
 
 
@@ -161,7 +168,7 @@ def test_topics_go_into_the_namespace_and_where_they_are_remapped_to(context, pl
 
 def test_lock_step_sends_the_next_message_when_the_last_is_done_with(context, player_node, reader):
     with CountingNode(context, TYPES, answer_after_s=0.005) as node:
-        player = matched(BagPlayer(player_node[0], PlaySchedule(reader, TYPES)), player_node)
+        player = in_lock_step(BagPlayer(player_node[0], PlaySchedule(reader, TYPES)), player_node)
         lock = LockStep(*player_node, "/diff_planner")
         report = player.play_in_lock_step(lock, wait_after_s=0.05)
     topics = [topic for topic, _, _ in node.received]
@@ -176,14 +183,21 @@ def test_lock_step_sends_the_next_message_when_the_last_is_done_with(context, pl
 
 def test_lock_step_with_a_node_that_had_another_player_before(context, player_node, reader):
     with CountingNode(context, TYPES, before=57) as node:
-        player = matched(BagPlayer(player_node[0], PlaySchedule(reader, TYPES)), player_node)
+        player = in_lock_step(BagPlayer(player_node[0], PlaySchedule(reader, TYPES)), player_node)
+        player.play_in_lock_step(LockStep(*player_node, "/diff_planner"))
+    assert len(node.of(ODOMETRY)) == COUNT
+
+
+def test_lock_step_with_a_node_that_began_anew_after_its_last_player(context, player_node, reader):
+    with CountingNode(context, TYPES, before=57, begins_anew=True) as node:
+        player = in_lock_step(BagPlayer(player_node[0], PlaySchedule(reader, TYPES)), player_node)
         player.play_in_lock_step(LockStep(*player_node, "/diff_planner"))
     assert len(node.of(ODOMETRY)) == COUNT
 
 
 def test_a_node_that_stops_to_answer_is_an_error_that_says_where(context, player_node, reader):
     with CountingNode(context, TYPES, is_silent_after=6):
-        player = matched(BagPlayer(player_node[0], PlaySchedule(reader, TYPES)), player_node)
+        player = in_lock_step(BagPlayer(player_node[0], PlaySchedule(reader, TYPES)), player_node)
         lock = LockStep(*player_node, "/diff_planner", answer_s=0.3)
         with pytest.raises(MissingInputError) as caught:
             player.play_in_lock_step(lock)
@@ -195,7 +209,7 @@ def test_a_node_that_stops_to_answer_is_an_error_that_says_where(context, player
 
 def test_somebody_else_who_publishes_is_noticed(context, player_node, reader):
     with CountingNode(context, TYPES, answer_after_s=0.01) as node:
-        player = matched(BagPlayer(player_node[0], PlaySchedule(reader, TYPES)), player_node)
+        player = in_lock_step(BagPlayer(player_node[0], PlaySchedule(reader, TYPES)), player_node)
         other = node.node.create_publisher(message_class(TYPES[ODOMETRY]), ODOMETRY, 10)
         lock = LockStep(*player_node, "/diff_planner")
 
@@ -212,6 +226,17 @@ def test_a_topic_that_nobody_listens_to_is_named_in_time(context, player_node, r
     with pytest.raises(MissingInputError, match=f"subscription to /clock, {ODOMETRY}"):
         contact(player_node, timeout_s=0.3).wait_until_matched(player.publishers)
     assert time.monotonic() - begin_s < 5.0
+
+
+def test_a_node_that_may_lose_messages_is_not_taken_for_one_in_lock_step(
+    context, player_node, reader
+):
+    hasty = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
+    with Listener(context, TYPES, name="diff_planner", qos=hasty):
+        player = BagPlayer(player_node[0], PlaySchedule(reader, TYPES))
+        matched(player, player_node)
+        with pytest.raises(MissingInputError, match="does it run with lock_step:=true"):
+            contact(player_node, timeout_s=0.5).wait_until_in_lock_step(player.publishers)
 
 
 def test_a_node_that_is_not_there_is_named_in_time(context, player_node):

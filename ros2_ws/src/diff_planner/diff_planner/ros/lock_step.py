@@ -17,8 +17,8 @@ from diff_planner.errors import MissingInputError
 
 ANSWER_WITHIN_S = 10.0
 _POLL_S = 0.1
-_BEGIN_S = 1.0
-"""A latched count arrives well within this."""
+_BEGIN_S = 0.5
+"""The latched counts of before arrive well within this."""
 _END_S = 0.3
 """So long the counts of messages that this player did not send are waited for."""
 
@@ -60,7 +60,7 @@ class LockStep:
     def begin(self) -> None:
         """Learn what the node has counted until now; a node that never counted says nothing."""
         deadline_s = time.monotonic() + _BEGIN_S
-        while self._consumed is None and (left_s := deadline_s - time.monotonic()) > 0.0:
+        while (left_s := deadline_s - time.monotonic()) > 0.0:
             self._executor.spin_once(timeout_sec=left_s)
 
     def wait(self, topic: str) -> None:
@@ -104,10 +104,13 @@ class LockStep:
         return done == self._sent
 
     def _on_count(self, message: UInt64) -> None:
-        if self._before is None:
-            # The latched count of before this player's first message, or the answer to it.
-            self._before = message.data if not self._sent else message.data - 1
-        self._consumed = message.data
+        count: int = message.data
+        if not self._sent:
+            self._before = count
+        elif self._before is None or (self._sent == 1 and count < self._before):
+            # The answer to the first message: the node never counted, or began anew since.
+            self._before = count - 1
+        self._consumed = count
 
     def _silence(self, topic: str) -> str:
         done = "nothing" if self._consumed is None else str(self._consumed - (self._before or 0))

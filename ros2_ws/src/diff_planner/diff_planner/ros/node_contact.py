@@ -115,6 +115,36 @@ class NodeContact:
             ),
         )
 
+    def wait_until_in_lock_step(self, publishers: Mapping[str, Publisher]) -> None:
+        """Wait until the node itself listens to each topic so that nothing is lost.
+
+        Args:
+            publishers: by topic; /clock among them, which rclpy subscribes to as well.
+
+        Raises:
+            MissingInputError: names the topics that it does not listen to.
+        """
+
+        def unheard() -> list[str]:
+            return [t for t, p in publishers.items() if not self._is_reliable(p)]
+
+        self._wait(
+            lambda: not unheard(),
+            lambda: (
+                f"a reliable subscription of {self.name} to {', '.join(unheard())} (does it run "
+                "with lock_step:=true and use_sim_time:=true, and is it configured for these "
+                "topics?)"
+            ),
+        )
+
+    def _is_reliable(self, publisher: Publisher) -> bool:
+        found = self._node.get_subscriptions_info_by_topic(publisher.topic_name)
+        return publisher.get_subscription_count() >= len(found) and any(
+            full_name(info.node_namespace, info.node_name) == self.name
+            and info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+            for info in found
+        )
+
     def _state(self) -> str:
         """Ask for the lifecycle state; "no answer" where none comes at once."""
         future = self._client.call_async(GetState.Request())

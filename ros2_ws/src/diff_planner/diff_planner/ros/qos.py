@@ -71,7 +71,8 @@ _WISHES: dict[Role, _Wish] = {
     "path": _Wish(is_reliable=True, is_latched=False, depth=1),
     "markers": _Wish(is_reliable=True, is_latched=False, depth=1),
     "diagnostics": _Wish(is_reliable=True, is_latched=False, depth=10),
-    "consumed": _Wish(is_reliable=True, is_latched=False, depth=10),
+    # Latched: the player learns where the count stands before it sends its first message.
+    "consumed": _Wish(is_reliable=True, is_latched=True, depth=10),
 }
 _LOCK_STEP_DEPTH = 10
 _POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY)
