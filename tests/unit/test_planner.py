@@ -327,7 +327,7 @@ def test_plan_ids_rise_by_one_with_each_plan_whoever_made_it(nano):
 
 
 def test_a_fallback_that_fails_itself_still_ends_in_a_labelled_standstill(nano, monkeypatch):
-    def broken(*args):
+    def broken(*args, **options):
         raise FloatingPointError("bad plan")
 
     monkeypatch.setattr("diff_planner.fallback.plan", broken)

@@ -240,7 +240,9 @@ class InputAssembler:
 
     def assemble(self, match: Match) -> PlannerInput | MissedCycle:
         """Decode what was matched; each input on its own."""
-        health = HealthLog(self._streams, self._counts, self._stamps(match), match.stamp_ns)
+        rates_hz = {self._inputs.anchor: 1.0 / self._inputs.period_s}
+        stamps = self._stamps(match)
+        health = HealthLog(self._streams, self._counts, stamps, match.stamp_ns, rates_hz)
         jumped = FaultBit.CLOCK_JUMP if match.is_after_jump else FaultBit.NONE
         measured = health.take_optional(ACCELERATION, lambda: self._acceleration(match))
         motion_now = health.take(ODOMETRY, lambda: self._ego(match, measured))

@@ -195,6 +195,7 @@ _STAGES_OF = {
     "publish_ms": ("publish",),
     "compute_total_ms": ("total",),
     "end_to_end_ms": ("end_to_end",),
+    "input_to_output_ms": ("input_to_output",),
 }
 """Field of CycleTiming: the planner's stages that it sums up."""
 
@@ -214,7 +215,7 @@ def timing_message(
         plan_id: the plan's.
         timing: milliseconds by stage: `PlannerOutput.timing_ms` (features, inference, refine,
             safety, fallback, total) and what the node measures around it (sensor_age, sync_wait,
-            decode, publish, end_to_end).  The network is one graph: `inference` is denoise_ms,
+            decode, publish, end_to_end, input_to_output).  The network is one graph: `inference` is denoise_ms,
             `refine` and `fallback` together are postprocess_ms.  A stage that is absent is -1.
         is_deadline_missed: whether the cycle took longer than its period.
     """

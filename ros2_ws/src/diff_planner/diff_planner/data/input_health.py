@@ -43,6 +43,7 @@ class HealthLog:
         counts: Mapping[str, Counts],
         stamps_ns: Mapping[str, int],
         stamp_ns: int,
+        expected_hz: Mapping[str, float],
     ) -> None:
         """Begin a cycle.
 
@@ -51,7 +52,9 @@ class HealthLog:
             counts: what became of its messages so far; `take` adds those it cannot use.
             stamps_ns: stamps of the messages that there are for this cycle.
             stamp_ns: the anchor's stamp.
+            expected_hz: rates of the inputs of which one is expected.
         """
+        self._expected_hz = expected_hz
         self._streams, self._counts = streams, counts
         self._stamps_ns, self._stamp_ns = stamps_ns, stamp_ns
         self._entries: dict[str, InputHealth] = {}
@@ -125,6 +128,8 @@ class HealthLog:
             max_age_s=stream.tolerance_s,
             fault=fault,
             reason=reason,
+            rate_hz=counts.rate_hz,
+            expected_rate_hz=self._expected_hz.get(name, -1.0),
             received=counts.received,
             dropped=counts.dropped,
         )
@@ -165,6 +170,7 @@ def presence(
                 max_age_s=stream.tolerance_s,
                 fault=fault,
                 reason=lack,
+                rate_hz=count.rate_hz,
                 received=count.received,
                 dropped=count.dropped,
             )

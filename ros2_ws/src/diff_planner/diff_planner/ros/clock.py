@@ -1,8 +1,8 @@
 """The present, as the watchdog of the node sees it.
 
-On a vehicle it is the steady clock: neither a wrong nor a jumping system time silences a watchdog.
-With use_sim_time it is what /clock says, so that a bag may be played slowly; only when /clock itself
-has been silent for long, steady time goes on from there.
+On a vehicle it is the steady clock: no wrong and no jumping system time silences a watchdog.  With
+use_sim_time it is what /clock says, so that a bag may be played slowly; only when /clock itself has
+been silent for long, steady time goes on from there.
 """
 
 from __future__ import annotations

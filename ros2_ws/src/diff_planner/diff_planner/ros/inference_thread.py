@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 from diff_planner.data.planning_loop import Cycle, PlanningLoop
 from diff_planner.data.typestore import typestore
@@ -28,35 +29,33 @@ _IDLE_POLL_S = 0.1
 _AFTER_FAILURE_S = 0.02
 """A failure that repeats must not take a whole core."""
 
-OnCycle = Callable[[Cycle, int], None]
-"""Called with a cycle and the ticket that was drawn when it was taken up."""
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the thread calls, on itself."""
+
+    draw_ticket: Callable[[], int]
+    """When a cycle is taken up."""
+    on_cycle: Callable[[Cycle, int], None]
+    """With each cycle and the ticket that was drawn for it."""
+    on_failure: Callable[[Exception], None]
+    """With what should not have been raised."""
 
 
 class InferenceThread(threading.Thread):
     """Runs the newest cycle that is ready, again and again."""
 
-    def __init__(
-        self,
-        loop: PlanningLoop,
-        inbox: Inbox,
-        *,
-        draw_ticket: Callable[[], int],
-        on_cycle: OnCycle,
-        on_failure: Callable[[Exception], None],
-    ) -> None:
+    def __init__(self, loop: PlanningLoop, inbox: Inbox, hooks: Hooks) -> None:
         """Prepare; `start` begins.
 
         Args:
             loop: fed by this thread from now on.
             inbox: what has arrived.
-            draw_ticket: called when a cycle is taken up.
-            on_cycle: called with each cycle, on this thread.
-            on_failure: called with what should not have been raised, on this thread.
+            hooks: what is called.
         """
         super().__init__(name="diff_planner inference", daemon=True)
         self.lock = threading.Lock()
-        self._loop, self._inbox = loop, inbox
-        self._draw_ticket, self._on_cycle, self._on_failure = draw_ticket, on_cycle, on_failure
+        self._loop, self._inbox, self._hooks = loop, inbox, hooks
         self._jobs: deque[tuple[Callable[[], None], Future[None]]] = deque()
         self._stopped = threading.Event()
         self._busy_since_ns: int | None = None
@@ -82,12 +81,7 @@ class InferenceThread(threading.Thread):
     def run(self) -> None:
         """Plan until stopped; whatever is raised is reported, and the next cycle comes."""
         while not self._stopped.is_set():
-            try:
-                self._work()
-            except Exception as error:
-                logger.exception("a cycle failed outside of the planner")
-                self._on_failure(error)
-                self._stopped.wait(_AFTER_FAILURE_S)
+            self._work_or_report()
 
     def stop(self, timeout_s: float = 2.0) -> bool:
         """End after the cycle that runs; return False when that hangs."""
@@ -97,13 +91,21 @@ class InferenceThread(threading.Thread):
             self.join(timeout_s)
         return not self.is_alive()
 
+    def _work_or_report(self) -> None:
+        try:
+            self._work()
+        except Exception as error:
+            logger.exception("a cycle failed outside of the planner")
+            self._hooks.on_failure(error)
+            self._stopped.wait(_AFTER_FAILURE_S)
+
     def _work(self) -> None:
         self._inbox.wait(_PENDING_POLL_S if self._loop.assembler.is_pending else _IDLE_POLL_S)
         self._run_jobs()
         with self.lock:
             self.collect()
             due = self._loop.take(time.monotonic_ns(), is_newest_wanted=True)
-            ticket = self._draw_ticket()
+            ticket = self._hooks.draw_ticket()
         if due is None:
             return
         self._busy_since_ns = time.monotonic_ns()
@@ -111,7 +113,7 @@ class InferenceThread(threading.Thread):
             cycle = self._loop.plan(due)
         finally:
             self._busy_since_ns = None
-        self._on_cycle(cycle, ticket)
+        self._hooks.on_cycle(cycle, ticket)
 
     def _run_jobs(self) -> None:
         while self._jobs:
@@ -128,19 +130,10 @@ class LockStepThread(InferenceThread):
     """Takes every message in the order in which it comes, at the time that /clock said last."""
 
     def __init__(
-        self,
-        loop: PlanningLoop,
-        inbox: Inbox,
-        *,
-        draw_ticket: Callable[[], int],
-        on_cycle: OnCycle,
-        on_failure: Callable[[Exception], None],
-        on_consumed: Callable[[int], None],
+        self, loop: PlanningLoop, inbox: Inbox, hooks: Hooks, on_consumed: Callable[[int], None]
     ) -> None:
         """As InferenceThread; `on_consumed` is called with the count of messages dealt with."""
-        super().__init__(
-            loop, inbox, draw_ticket=draw_ticket, on_cycle=on_cycle, on_failure=on_failure
-        )
+        super().__init__(loop, inbox, hooks)
         self._on_consumed = on_consumed
         self._consumed = 0
         self._now_ns: int | None = None
@@ -152,7 +145,7 @@ class LockStepThread(InferenceThread):
             try:
                 with self.lock:
                     for cycle in self._cycles(arrival):
-                        self._on_cycle(cycle, self._draw_ticket())
+                        self._hooks.on_cycle(cycle, self._hooks.draw_ticket())
             finally:
                 self._consumed += 1
                 self._on_consumed(self._consumed)

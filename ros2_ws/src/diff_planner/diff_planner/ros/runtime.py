@@ -20,7 +20,12 @@ from diff_planner.errors import BackendError, DiffPlannerError
 from diff_planner.inference.backend import Backend
 from diff_planner.planner import Planner
 from diff_planner.ros.clock import WatchClock
-from diff_planner.ros.inference_thread import InferenceThread, LockStepThread, message_of
+from diff_planner.ros.inference_thread import (
+    Hooks,
+    InferenceThread,
+    LockStepThread,
+    message_of,
+)
 from diff_planner.ros.inputs import InputSubscriptions
 from diff_planner.ros.outputs import Outputs
 from diff_planner.ros.status_board import StatusBoard
@@ -112,18 +117,12 @@ class PlanningRuntime:
             raise BackendError("the network hangs in an earlier cycle: restart the process")
         self._loop.reset("activated", self._around.watch_clock.now_ns())
         self._has_cycle = False
-        common = {
-            "draw_ticket": lambda: self._tickets,
-            "on_cycle": self._on_cycle,
-            "on_failure": self._on_failure,
-        }
+        hooks = Hooks(lambda: self._tickets, self._on_cycle, self._on_failure)
         inbox = self._around.subscriptions.inbox
         if self._on_consumed is None:
-            self._thread = InferenceThread(self._loop, inbox, **common)
+            self._thread = InferenceThread(self._loop, inbox, hooks)
         else:
-            self._thread = LockStepThread(
-                self._loop, inbox, **common, on_consumed=self._on_consumed
-            )
+            self._thread = LockStepThread(self._loop, inbox, hooks, self._on_consumed)
         self._around.subscriptions.is_active = True
         self._thread.start()
 
