@@ -169,6 +169,14 @@ def test_a_list_of_one_empty_name_means_no_camera(names):
     assert settings_from({"inputs.camera_names": names}).planner.inputs.cameras == {}
 
 
+@pytest.mark.parametrize("word", ["null", "~", ""])
+def test_null_in_a_parameter_file_means_not_used(word):
+    # rcl hands YAML's null on as a string.
+    settings = settings_from({"output_frame": word, "inputs.route.topic": word})
+    assert (settings.planner.output_frame, settings.planner.inputs.route) == (None, None)
+    assert "expected a string, not empty" in fault_of({"inputs.odometry.topic": word})
+
+
 def test_an_integer_is_accepted_for_a_double_and_becomes_one():
     length = settings_from({"vehicle.length_m": 4}).planner.vehicle.length_m
     assert (length, type(length)) == (4.0, float)

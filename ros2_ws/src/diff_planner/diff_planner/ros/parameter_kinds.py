@@ -22,6 +22,8 @@ _NOUNS: dict[Kind, str] = {
 }
 _CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 """Part of parameter names, so it can hold neither a dot nor a space."""
+_NULLS = ("null", "~")
+"""YAML's words for nothing, which rcl hands on as strings."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,9 @@ def _as_kind(kind: Kind, value: object) -> Value | None:
     if kind == "bool":
         return value if isinstance(value, bool) else None
     if kind == "string":
-        return value if isinstance(value, str) else None
+        if not isinstance(value, str):
+            return None
+        return "" if value in _NULLS else value
     if kind == "string array":
         if not isinstance(value, Sequence) or isinstance(value, str):
             return None

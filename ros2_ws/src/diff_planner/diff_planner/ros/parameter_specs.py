@@ -36,6 +36,12 @@ _UNITS = {
 }
 _KINDS: dict[object, Kind] = {bool: "bool", int: "int", float: "double"}
 _DEFAULT = PlannerConfig()
+QOS_OVERRIDES = "qos_overrides."
+_QOS_WORDS = {
+    "history": ("keep_last", "keep_all"),
+    "reliability": ("reliable", "best_effort"),
+    "durability": ("volatile", "transient_local"),
+}
 
 
 class NodeConfig(ConfigModel):
@@ -90,6 +96,15 @@ def unknown_parameter(name: str, known: Iterable[str]) -> str:
         return f"unknown parameter {name}: {CAMERA_NAMES} does not name '{head}'"
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
     return f"unknown parameter {name}" + (f": did you mean {near[0]}?" if near else "")
+
+
+def qos_override_spec(name: str) -> ParameterSpec | None:
+    """Return what a parameter under QOS_OVERRIDES may be; None where it names no policy of ours."""
+    policy = name.rpartition(".")[2]
+    if policy == "depth":
+        return ParameterSpec(name, "int", 1, "", low=1, high=10_000)
+    words = _QOS_WORDS.get(policy)
+    return words and ParameterSpec(name, "string", words[0], "", choices=words)
 
 
 def settings_from(values: Mapping[str, object]) -> Settings:

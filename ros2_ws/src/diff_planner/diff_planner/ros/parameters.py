@@ -16,10 +16,12 @@ from rclpy.parameter import Parameter
 from diff_planner.ros.parameter_kinds import ParameterSpec, Value
 from diff_planner.ros.parameter_specs import (
     CAMERA_NAMES,
+    QOS_OVERRIDES,
     Settings,
     camera_names_in,
     checked_value,
     parameter_specs,
+    qos_override_spec,
     settings_from,
     unknown_parameter,
     values_of,
@@ -31,7 +33,27 @@ NODE_OPTIONS: dict[str, Any] = {"automatically_declare_parameters_from_overrides
 It is rclpy's public way to see all that a parameter file holds: names that no one declares, and
 values of another type, which declare_parameter answers with an exception.
 """
-_NOT_OURS = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+_NOT_OURS = ("use_sim_time", "start_type_description_service", QOS_OVERRIDES)
+
+
+class GivenParameters:
+    """Goes before the node's class: an empty list in a file does not end the constructor.
+
+    rcl reads `[]` as a parameter without a value, and rclpy refuses to declare one of those.
+    """
+
+    def declare_parameters(
+        self,
+        namespace: str,
+        parameters: list[tuple[Any, ...]],
+        ignore_override: bool = False,
+    ) -> list[Parameter]:
+        """Declare as rclpy does, with `[""]` where NODE_OPTIONS met a parameter without a value."""
+        given = [
+            (p[0], [""], *p[2:]) if len(p) > 1 and p[1] is None and not p[2].dynamic_typing else p
+            for p in parameters
+        ]
+        return super().declare_parameters(namespace, given, ignore_override)  # type: ignore[misc]
 
 
 def declare_parameters(node: Node) -> list[str]:
@@ -42,7 +64,8 @@ def declare_parameters(node: Node) -> list[str]:
 
     Returns:
         A sentence for every value given at the start that does not fit (the default is declared
-        instead) and for every name that is not a parameter.
+        instead), for every override of a QoS that is no such policy (qos.py passes it over), and
+        for every name that is not a parameter.
     """
     given = list(node.get_parameters_by_prefix(""))
     values = {name: node.get_parameter_or(name).value for name in given}
@@ -53,6 +76,9 @@ def declare_parameters(node: Node) -> list[str]:
         if name not in specs and not name.startswith(_NOT_OURS)
     ]
     for name in given:
+        policy = qos_override_spec(name) if name.startswith(QOS_OVERRIDES) else None
+        if policy is not None:
+            faults += checked_value(policy, values[name])[1]
         if not name.startswith(_NOT_OURS):
             node.undeclare_parameter(name)
     for name, spec in specs.items():

@@ -13,6 +13,7 @@ import difflib
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import (
@@ -25,7 +26,7 @@ from rclpy.qos import (
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
-from diff_planner.ros.parameter_kinds import ParameterSpec
+from diff_planner.ros.parameter_specs import QOS_OVERRIDES, checked_value, qos_override_spec
 
 Role = Literal[
     "sensor",
@@ -76,12 +77,7 @@ _WISHES: dict[Role, _Wish] = {
 }
 _LOCK_STEP_DEPTH = 10
 _POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY)
-_WORDS = {
-    QoSPolicyKind.HISTORY: ("keep_last", "keep_all"),
-    QoSPolicyKind.RELIABILITY: ("reliable", "best_effort"),
-    QoSPolicyKind.DURABILITY: ("volatile", "transient_local"),
-}
-_PREFIX = "qos_overrides"
+_PREFIX = QOS_OVERRIDES.removesuffix(".")
 _MADE_BY_RCLPY = "/clock."
 
 
@@ -115,19 +111,17 @@ def subscription_options(
         topic: as it is given to create_subscription.
         on_mismatch: told of every publisher whose messages cannot arrive.
         lock_step: see profile.
-
-    Raises:
-        ConfigError: an override in the parameters is no such policy.
     """
     name = node.resolve_topic_name(topic)
-    _free_overrides(node, role, f"{name}.subscription")
+    wanted = profile(role, lock_step=lock_step)
+    _free_overrides(node, role, wanted, f"{name}.subscription")
 
     def report_policy(event: Any) -> None:  # noqa: ANN401 - a class of rclpy's C extension
         policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
         on_mismatch(name, f"nothing arrives from a publisher that offers another {policy}")
 
     return {
-        "qos_profile": profile(role, lock_step=lock_step),
+        "qos_profile": wanted,
         "qos_overriding_options": QoSOverridingOptions(_overridable(role)),
         "event_callbacks": SubscriptionEventCallbacks(
             incompatible_qos=report_policy,
@@ -146,19 +140,17 @@ def publisher_options(
         role: what the topic is for.
         topic: as it is given to create_publisher.
         on_mismatch: told of every subscriber that cannot get the messages.
-
-    Raises:
-        ConfigError: an override in the parameters is no such policy.
     """
     name = node.resolve_topic_name(topic)
-    _free_overrides(node, role, f"{name}.publisher")
+    wanted = profile(role)
+    _free_overrides(node, role, wanted, f"{name}.publisher")
 
     def report_policy(event: Any) -> None:  # noqa: ANN401 - a class of rclpy's C extension
         policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
         on_mismatch(name, f"nothing reaches a subscriber that asks for another {policy}")
 
     return {
-        "qos_profile": profile(role),
+        "qos_profile": wanted,
         "qos_overriding_options": QoSOverridingOptions(_overridable(role)),
         "event_callbacks": PublisherEventCallbacks(
             incompatible_qos=report_policy,
@@ -191,18 +183,23 @@ def _overridable(role: Role) -> tuple[QoSPolicyKind, ...]:
     return (*_POLICIES, QoSPolicyKind.DURABILITY) if _WISHES[role].is_latched else _POLICIES
 
 
-def _free_overrides(node: Node, role: Role, entity: str) -> None:
-    """Check overrides, and undeclare those that only NODE_OPTIONS declared.
+def _free_overrides(node: Node, role: Role, wanted: QoSProfile, entity: str) -> None:
+    """Undeclare overrides that only NODE_OPTIONS declared.
 
     rclpy then declares them itself, with its descriptor and read-only, from the same overrides.
+    One that is no such policy would end that with an exception: `declare_parameters` has told it,
+    and the profile's own value takes its place.
     """
     for policy in _overridable(role):
-        name = f"{_PREFIX}.{entity}.{policy.name.lower()}"
+        word = policy.name.lower()
+        name = f"{_PREFIX}.{entity}.{word}"
         if not node.has_parameter(name) or node.describe_parameter(name).read_only:
             continue
-        if policy == QoSPolicyKind.DEPTH:
-            spec = ParameterSpec(name, "int", 1, "", low=1, high=10_000)
-        else:
-            spec = ParameterSpec(name, "string", "", "", choices=_WORDS[policy])
-        spec.check(node.get_parameter(name).value)
+        spec = qos_override_spec(name)
+        value = node.get_parameter_or(name).value
         node.undeclare_parameter(name)
+        if spec is not None and checked_value(spec, value)[1]:
+            own = getattr(wanted, word)
+            default = own if policy == QoSPolicyKind.DEPTH else own.name.lower()
+            described = ParameterDescriptor(description=f"{word} of {entity}", read_only=True)
+            node.declare_parameter(name, default, described, ignore_override=True)
