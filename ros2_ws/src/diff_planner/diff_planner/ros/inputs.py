@@ -95,7 +95,6 @@ class InputSubscriptions:
 
         Raises:
             MissingInputError: a message package is not installed.
-            ConfigError: a QoS override is no such policy.
         """
         self._node, self._on_mismatch = node, on_mismatch
         self._is_lock_step, self._steady_ns = is_lock_step, steady_ns

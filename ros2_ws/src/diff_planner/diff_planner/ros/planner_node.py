@@ -38,6 +38,7 @@ from diff_planner.ros.outputs import Outputs, output_topic
 from diff_planner.ros.parameter_specs import Settings
 from diff_planner.ros.parameters import (
     NODE_OPTIONS,
+    GivenParameters,
     changed_settings,
     declare_parameters,
     read_settings,
@@ -70,7 +71,7 @@ def backend_of(settings: Settings) -> Backend:
     return load_backend(model_folder(model.path), model.backend, model.threads)
 
 
-class PlannerNode(LifecycleNode):
+class PlannerNode(GivenParameters, LifecycleNode):
     """The planner on the graph."""
 
     def __init__(self, *, load: LoadBackend = backend_of, **node_options: Any) -> None:  # noqa: ANN401
@@ -86,7 +87,7 @@ class PlannerNode(LifecycleNode):
         self._faults = declare_parameters(self)
         self._settings: Settings | None = None
         self._runtime: PlanningRuntime | None = None
-        self._subscriptions: InputSubscriptions | None = None
+        self._inputs: InputSubscriptions | None = None
         self._plan_ids = 0
         self._idle = StatusReport(0, PlannerState.UNCONFIGURED, reason="not configured")
         self._is_enabled = bool(self.get_parameter("enabled").value)
@@ -219,16 +220,16 @@ class PlannerNode(LifecycleNode):
         except Exception:
             subscriptions.close()
             raise
-        self._subscriptions = subscriptions
+        self._inputs = subscriptions
 
     def _release(self) -> None:
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
             self._plan_ids = runtime.last_plan_id
             runtime.close()
-        if self._subscriptions is not None:
-            self._subscriptions.close()
-            self._subscriptions = None
+        if self._inputs is not None:
+            self._inputs.close()
+            self._inputs = None
         self._settings = None
 
     def _rest(self, reason: str) -> None:
@@ -283,8 +284,8 @@ class PlannerNode(LifecycleNode):
         runtime = self._runtime
         if runtime is not None and not runtime.is_active:
             runtime.collect_latched()
-        if self._subscriptions is not None:
-            self._subscriptions.check_types()
+        if self._inputs is not None:
+            self._inputs.check_types()
 
     def _on_clock_jump(self, jump: Any) -> None:  # noqa: ANN401 - rclpy's TimeJump
         if self._runtime is None:
