@@ -13,6 +13,7 @@ from diff_planner.ros.parameter_kinds import ParameterSpec
 from diff_planner.ros.parameter_specs import (
     NodeConfig,
     Settings,
+    is_misspelt,
     parameter_specs,
     settings_from,
     values_of,
@@ -299,3 +300,11 @@ def test_the_specs_need_no_ros():
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_misspelt_name_is_told_from_a_parameter_for_other_nodes():
+    known = [spec.name for spec in parameter_specs()]
+    for name in ("safety.max_lateral_shft_m", "inputs.nothing", "autostrt", "vehicle.lenght_m"):
+        assert is_misspelt(name, known), name
+    for name in ("wheel_radius", "max_steer_angle", "robot_description", "front_overhang"):
+        assert not is_misspelt(name, known), name

@@ -87,12 +87,7 @@ def plan(
     limits, vehicle = config.fallback, config.vehicle
     if ego is None:
         return emergency_stop(stamp_ns, None, vehicle, limits)
-    candidates = []
-    is_fresh = last is not None and 0.0 <= _age_s(last, stamp_ns) <= limits.hold_last_s
-    if last is not None and is_fresh and may_hold:
-        held = hold_last(last, stamp_ns, ego, vehicle, limits)
-        if not starts_elsewhere(held.states[None], ego, config.safety).any():
-            candidates.append(held)
+    candidates = _held(stamp_ns, ego, last, config) if may_hold else []
     if (stamp_ns - first_fault_ns) * 1e-9 <= limits.comfortable_stop_s:
         lateral = {"max_lateral_acceleration_mps2": config.safety.max_lateral_acceleration_mps2}
         candidates.append(comfortable_stop(stamp_ns, ego, last, vehicle, limits, **lateral))
@@ -102,6 +97,17 @@ def plan(
         sweep = collision.carried(lidar, ego, vehicle, config.safety.collision_margin_m)
         allowed = [c for c in candidates if not _is_blocked(c, sweep, config)]
     return allowed[0] if allowed else emergency_stop(stamp_ns, ego, vehicle, limits)
+
+
+def _held(
+    stamp_ns: int, ego: EgoState, last: LastPlan | None, config: PlannerConfig
+) -> list[Trajectory]:
+    """Return what is left of the last plan, or nothing where it is old or starts elsewhere."""
+    limits = config.fallback
+    if last is None or not 0.0 <= _age_s(last, stamp_ns) <= limits.hold_last_s:
+        return []
+    held = hold_last(last, stamp_ns, ego, config.vehicle, limits)
+    return [] if starts_elsewhere(held.states[None], ego, config.safety).any() else [held]
 
 
 def _is_blocked(candidate: Trajectory, sweep: LidarSweep, config: PlannerConfig) -> bool:

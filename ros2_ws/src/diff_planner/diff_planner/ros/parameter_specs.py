@@ -89,6 +89,18 @@ def camera_names_in(values: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(name for name in cast("tuple[str, ...]", names) if name)
 
 
+def is_misspelt(name: str, known: Iterable[str]) -> bool:
+    """Tell an unknown parameter that was meant for this node from one that was meant for others.
+
+    Parameter files of whole vehicles give some to every node, below `/**`.
+    """
+    known = list(known)
+    groups = {other.partition(".")[0] for other in known if "." in other}
+    if name.partition(".")[0] in groups:
+        return True
+    return bool(difflib.get_close_matches(name, known, n=1, cutoff=0.8))
+
+
 def unknown_parameter(name: str, known: Iterable[str]) -> str:
     """Return the sentence on a parameter that the node does not have."""
     head, _, rest = name.removeprefix(f"{CAMERAS}.").partition(".")

@@ -20,6 +20,7 @@ from diff_planner.ros.parameter_specs import (
     Settings,
     camera_names_in,
     checked_value,
+    is_misspelt,
     parameter_specs,
     qos_override_spec,
     settings_from,
@@ -65,16 +66,16 @@ def declare_parameters(node: Node) -> list[str]:
     Returns:
         A sentence for every value given at the start that does not fit (the default is declared
         instead), for every override of a QoS that is no such policy (qos.py passes it over), and
-        for every name that is not a parameter.
+        for every name that looks like a misspelt parameter; other names get a warning.
     """
     given = list(node.get_parameters_by_prefix(""))
     values = {name: node.get_parameter_or(name).value for name in given}
     specs = {spec.name: spec for spec in parameter_specs(camera_names_in(values))}
-    faults = [
-        unknown_parameter(name, specs)
-        for name in given
-        if name not in specs and not name.startswith(_NOT_OURS)
-    ]
+    unknown = [n for n in given if n not in specs and not n.startswith(_NOT_OURS)]
+    faults = [unknown_parameter(name, specs) for name in unknown if is_misspelt(name, specs)]
+    for name in unknown:
+        if not is_misspelt(name, specs):
+            node.get_logger().warning(f"{unknown_parameter(name, ())}; passed over")
     for name in given:
         policy = qos_override_spec(name) if name.startswith(QOS_OVERRIDES) else None
         if policy is not None:

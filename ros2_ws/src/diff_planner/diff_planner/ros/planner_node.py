@@ -198,8 +198,8 @@ class PlannerNode(GivenParameters, LifecycleNode):
             self, config.inputs, self._on_mismatch, is_lock_step=is_lock_step
         )
         try:
-            if unused := unused_overrides(self):
-                raise ConfigError("; ".join(unused))
+            for sentence in unused_overrides(self):
+                self.get_logger().warning(sentence)
             self._vital |= {
                 self.resolve_topic_name(topic.topic) for topic in input_topics(config.inputs)
             }
@@ -343,8 +343,12 @@ def main(args: list[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    # rclpy's own handlers would take the context away before the last plan is out.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        # rclpy's own handlers would take the context away before the last plan is out.
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # of its C library: a parameter file that is no YAML, for example
+        print(f"{NODE_NAME}: cannot start: {error}", file=sys.stderr)
+        return 2
     node, executor = None, SingleThreadedExecutor()
     try:
         node = PlannerNode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
@@ -15,8 +16,50 @@ from diff_planner.errors import ConfigError, InputError
 from diff_planner.ros.qos import profile
 
 
+class _Listener:
+    """What /tf_static and the odometry say of frames, on a node of its own."""
+
+    def __init__(self, node: Node, config: PlannerConfig) -> None:
+        self.transforms = StaticTransforms()
+        self.frames: set[str] = set()
+        self.odometry_frames: set[str] = set()
+        self._helper = Node(
+            f"{node.get_name()}_transform_wait",
+            namespace=node.get_namespace(),
+            context=node.context,
+            start_parameter_services=False,
+            use_global_arguments=False,
+        )
+        self._helper.create_subscription(
+            TFMessage, config.inputs.tf_static, self._take, profile("tf_static")
+        )
+        self._helper.create_subscription(
+            Odometry,
+            node.resolve_topic_name(config.inputs.odometry.topic),
+            lambda message: self.odometry_frames.add(message.header.frame_id),
+            profile("odometry"),
+        )
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(self._helper)
+
+    def spin(self) -> None:
+        """Take what has come."""
+        self._executor.spin_once(timeout_sec=0.05)
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self._helper.destroy_node()
+
+    def _take(self, message: TFMessage) -> None:
+        with suppress(InputError):  # the node's own subscription says what is wrong with it
+            self.transforms.add(message)
+        for transform in message.transforms:
+            self.frames.update((transform.header.frame_id, transform.child_frame_id))
+
+
 def wait_for_transform(node: Node, config: PlannerConfig, timeout_s: float) -> None:
-    """Return when the frames that plans may be published in are connected by static transforms.
+    """Return when plans can be told in the output frame.
 
     Before the first odometry its frame is not known: any other frame that is connected to the
     wanted one will do then.
@@ -31,43 +74,18 @@ def wait_for_transform(node: Node, config: PlannerConfig, timeout_s: float) -> N
     """
     wanted = config.output_frame
     assert wanted is not None
-    transforms = StaticTransforms()
-    frames: set[str] = set()
-    odometry_frames: set[str] = set()
-
-    def take(message: TFMessage) -> None:
-        transforms.add(message)
-        for transform in message.transforms:
-            frames.update((transform.header.frame_id, transform.child_frame_id))
-
-    helper = Node(
-        f"{node.get_name()}_transform_wait",
-        namespace=node.get_namespace(),
-        context=node.context,
-        start_parameter_services=False,
-        use_global_arguments=False,
-    )
-    executor = SingleThreadedExecutor(context=node.context)
+    listener = _Listener(node, config)
     try:
-        helper.create_subscription(TFMessage, config.inputs.tf_static, take, profile("tf_static"))
-        helper.create_subscription(
-            Odometry,
-            node.resolve_topic_name(config.inputs.odometry.topic),
-            lambda message: odometry_frames.add(message.header.frame_id),
-            profile("odometry"),
-        )
-        executor.add_node(helper)
         until_s = time.monotonic() + timeout_s
         while time.monotonic() < until_s:
-            executor.spin_once(timeout_sec=0.05)
-            sources = odometry_frames or frames - {wanted}
-            if any(_is_connected(transforms, wanted, frame) for frame in sources):
+            listener.spin()
+            sources = listener.odometry_frames or listener.frames - {wanted}
+            if any(_is_connected(listener.transforms, wanted, frame) for frame in sources):
                 return
     finally:
-        executor.shutdown()
-        helper.destroy_node()
-    known = ", ".join(sorted(frames)) or "none"
-    odometry = ", ".join(sorted(odometry_frames)) or "not known yet"
+        listener.close()
+    known = ", ".join(sorted(listener.frames)) or "none"
+    odometry = ", ".join(sorted(listener.odometry_frames)) or "not known yet"
     raise ConfigError(
         f"output_frame: expected the odometry's frame ({odometry}) or one with a static transform "
         f"to it on {config.inputs.tf_static} (frames there: {known}), got '{wanted}'"
