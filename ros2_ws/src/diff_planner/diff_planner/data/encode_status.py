@@ -132,14 +132,14 @@ def status_message(
         state=int(report.state),
         source=int(report.source),
         fault_bits=int(report.faults),
-        reason=_shortened(report.reason, 256),
+        reason=shortened(report.reason, 256),
         inputs=[_health_message(make, health) for health in report.health[:32]],
-        model_id=_shortened(model.model_id, 128),
+        model_id=shortened(model.model_id, 128),
         model_sha256=model.model_sha256,
-        model_note=_shortened(model.model_note, 256),
-        engine_key=_shortened(model.engine_key, 256),
-        backend=_shortened(model.backend, 32),
-        precision=_shortened(model.precision, 16),
+        model_note=shortened(model.model_note, 256),
+        engine_key=shortened(model.engine_key, 256),
+        backend=shortened(model.backend, 32),
+        precision=shortened(model.precision, 16),
         cycle_count=counters.cycles,
         deadline_miss_count=counters.deadline_misses,
         dropped_frame_count=counters.dropped_frames,
@@ -169,8 +169,8 @@ def health_state(health: InputHealth) -> HealthState:
 def _health_message(make: MakeMessage, health: InputHealth) -> Message:
     return make(
         "diff_planner_msgs/msg/InputHealth",
-        name=_shortened(health.name, 64),
-        topic=_shortened(health.topic, 256),
+        name=shortened(health.name, 64),
+        topic=shortened(health.topic, 256),
         state=int(health_state(health)),
         age_s=_known(health.age_s),
         max_age_s=_known(health.max_age_s),
@@ -237,7 +237,7 @@ def _known(value: float) -> float:
     return float(value) if math.isfinite(value) else NOT_KNOWN
 
 
-def _shortened(text: str, limit: int) -> str:
+def shortened(text: str, limit: int) -> str:
     """Cut a text to the bytes that the message allows, visibly."""
     raw = text.encode(errors="replace")
     if len(raw) <= limit:

@@ -40,11 +40,12 @@ def make(msgtype: str, **fields: Message) -> Message:
             f"{msgtype}: expected the fields {sorted(converters)}, got {sorted(fields)}"
         )
     message = made()
-    for name, value in fields.items():
-        try:
+    name = ""
+    try:
+        for name, value in fields.items():
             setattr(message, name, converters[name](value))
-        except (TypeError, ValueError, OverflowError, AssertionError) as error:
-            raise InputError(f"{msgtype}.{name}: {error}") from None
+    except (TypeError, ValueError, OverflowError, AssertionError) as error:
+        raise InputError(f"{msgtype}.{name}: {error}") from None
     return message
 
 
@@ -76,19 +77,19 @@ def _converter(default: object) -> Convert:
     return _unchanged  # text and other messages
 
 
-def _to_array(typecode: str, values: Any) -> array.array[Any]:
+def _to_array(typecode: str, values: Message) -> array.array[Any]:
     result: array.array[Any] = array.array(typecode)
     result.frombytes(np.ascontiguousarray(values, dtype=typecode).tobytes())
     return result
 
 
-def _to_list(values: Any) -> list[Any]:
+def _to_list(values: Message) -> list[Message]:
     return values.tolist() if isinstance(values, np.ndarray) else list(values)
 
 
-def _to_byte(value: Any) -> bytes:
+def _to_byte(value: Message) -> bytes:
     return value if isinstance(value, bytes) else bytes([operator.index(value)])
 
 
-def _unchanged(value: Any) -> Any:
+def _unchanged(value: Message) -> Message:
     return value
