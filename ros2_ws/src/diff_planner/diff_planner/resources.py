@@ -1,4 +1,4 @@
-"""Where the files that come with the package lie: models and message definitions.
+"""Where the files that come with the package lie: models, message definitions, configuration.
 
 Tried in this order: the source checkout; `share` of the prefix that the package is installed in, by
 pip or colcon; the prefixes of a sourced ROS workspace (AMENT_PREFIX_PATH).
@@ -43,6 +43,16 @@ def message_folder() -> Path:
     in_checkout = "ros2_ws/src/diff_planner_msgs/msg"
     places = _places(in_checkout, "diff_planner/msg", "diff_planner_msgs/msg")
     return _find("message definitions", places)
+
+
+def config_file(name: str) -> Path:
+    """Return a file of config/, such as "planner.yaml".
+
+    Raises:
+        ConfigError: it is neither beside the source nor installed.
+    """
+    places = _places(f"ros2_ws/src/diff_planner/config/{name}", f"diff_planner/config/{name}")
+    return _find(f"configuration '{name}'", places)
 
 
 def _places(in_checkout: str, *in_share: str) -> list[Path]:
