@@ -161,7 +161,7 @@ def candidates_message(make: MakeMessage, output: PlannerOutput, base_frame: str
     count, steps = candidates.states.shape[:2]
     with np.errstate(over="ignore"):  # what is too large for the message is not finite there
         states = candidates.states.astype(np.float32)
-    is_finite = np.isfinite(states).all(axis=(1, 2))
+    is_finite = np.asarray(np.isfinite(states).all(axis=(1, 2)))
     states[~is_finite] = 0.0
     nonfinite = np.where(is_finite, 0, int(RejectBit.NONFINITE))
     bits = candidates.reject_bits.astype(np.uint32) | nonfinite.astype(np.uint32)

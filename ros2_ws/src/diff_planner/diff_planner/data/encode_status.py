@@ -215,8 +215,9 @@ def timing_message(
         plan_id: the plan's.
         timing: milliseconds by stage: `PlannerOutput.timing_ms` (features, inference, refine,
             safety, fallback, total) and what the node measures around it (sensor_age, sync_wait,
-            decode, publish, end_to_end, input_to_output).  The network is one graph: `inference` is denoise_ms,
-            `refine` and `fallback` together are postprocess_ms.  A stage that is absent is -1.
+            decode, publish, end_to_end, input_to_output).  The network is one graph: `inference`
+            is denoise_ms, `refine` and `fallback` together are postprocess_ms.  A stage that is
+            absent is -1.
         is_deadline_missed: whether the cycle took longer than its period.
     """
     sums = {}

@@ -127,7 +127,7 @@ def candidate_markers(
 def _candidate_shapes(candidates: Candidates, frame_SE3_ego: FloatArray) -> Iterable[_Shape]:
     """Yield every candidate that can be drawn but the chosen one, which is the plan."""
     xy = candidates.states[:, ::_EVERY, :2]
-    is_drawn = np.isfinite(xy).all(axis=(1, 2))
+    is_drawn = np.asarray(np.isfinite(xy).all(axis=(1, 2)))
     scores = np.nan_to_num(candidates.scores.astype(np.float64), posinf=0.0, neginf=0.0)
     best = max(float(scores.max(initial=0.0)), 1e-9)
     for k in range(len(xy)):
