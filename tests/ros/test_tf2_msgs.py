@@ -44,7 +44,8 @@ def test_its_bytes_are_read_by_jazzys_definition():
     assert back.transforms[0].transform.translation.z == 1.8
 
 
-def test_a_transform_that_is_published_is_received():
+def test_a_transform_that_is_published_is_received(monkeypatch):
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=random.randint(1, 101))
     node = rclpy.create_node("tf_echo", context=context)
