@@ -16,24 +16,21 @@ import argparse
 import json
 import os
 import random
-import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from child_process import ChildProcess, clean_environment
 from diff_planner.report.provenance import commit, machine
 from diff_planner.ros import dds
 
-HERE = Path(__file__).resolve().parent
 LOSS_LIMIT = 0.01
 JUDGED = "profile, node"
 _LIMIT_S = 90.0
 """Longest time a process may take beside the time that it publishes."""
-_SETTINGS = (
+TRANSPORT_VARIABLES = (
     *dds.PROFILE_VARIABLES,
     "FASTDDS_BUILTIN_TRANSPORTS",
     "RMW_FASTRTPS_USE_QOS_FROM_XML",
@@ -101,18 +98,13 @@ def run_variant(name: str, variant: Variant, seconds: float) -> Result:
     Raises:
         RuntimeError: one of them failed; with what it printed.
     """
-    environment = {key: value for key, value in os.environ.items() if key not in _SETTINGS}
-    environment |= {"ROS_DOMAIN_ID": str(random.randint(1, 101)), **variant.variables}
-    receiver = _start("rig_receiver.py", *variant.receiver, environment=environment)
-    try:
-        publisher = _start("rig_publisher.py", "--seconds", str(seconds), environment=environment)
-        try:
-            sent = _result(publisher, seconds + _LIMIT_S)
-        finally:
-            _end(publisher)
-        received = _result(receiver, _LIMIT_S)
-    finally:
-        _end(receiver)
+    domain = {"ROS_DOMAIN_ID": str(random.randint(1, 101))}
+    environment = clean_environment(TRANSPORT_VARIABLES, {**domain, **variant.variables})
+    with ChildProcess("rig_receiver.py", *variant.receiver, environment=environment) as receiver:
+        words = ("rig_publisher.py", "--seconds", str(seconds))
+        with ChildProcess(*words, environment=environment) as publisher:
+            sent = publisher.result(seconds + _LIMIT_S)
+        received = receiver.result(_LIMIT_S)
     streams = {
         topic: _stream(sent["sent"]["/" + topic], count, received["ages_ms"][topic])
         for topic, count in received["received"].items()
@@ -129,37 +121,6 @@ def run_variant(name: str, variant: Variant, seconds: float) -> Result:
 def _stream(sent: int, received: int, ages_ms: list[float]) -> Stream:
     p50, p99 = np.percentile(ages_ms, (50, 99)).tolist() if ages_ms else (-1.0, -1.0)
     return Stream(sent, received, p50, p99)
-
-
-def _start(script: str, *arguments: str, environment: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(HERE / script), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-
-
-def _result(process: subprocess.Popen[str], limit_s: float) -> dict[str, Any]:
-    """Close its input, wait, and read its last line: Fast DDS writes its own before it."""
-    output, errors = process.communicate(timeout=limit_s)
-    if process.returncode != 0:
-        raise RuntimeError(f"{process.args!r} ended with {process.returncode}:\n{output}{errors}")
-    found: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return found
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """SIGINT first: a killed process would leave its shared memory behind."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        if process.poll() is None:
-            process.send_signal(number)
-            try:
-                process.wait(10.0)
-            except subprocess.TimeoutExpired:
-                continue
 
 
 def measure(names: list[str], seconds: float, repeats: int) -> list[Result]:

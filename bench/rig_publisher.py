@@ -27,6 +27,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from tf2_msgs.msg import TFMessage
 
 CAMERAS = {"left": 55.0, "front": 0.0, "right": -55.0}
 """Cameras and the direction they look in, in degrees."""
@@ -81,10 +82,8 @@ def make_info(name: str) -> CameraInfo:
     return message
 
 
-def make_transforms() -> object:
+def make_transforms() -> TFMessage:
     """Return where the sensors sit in base_link; cameras look along their z axis."""
-    from tf2_msgs.msg import TFMessage  # only a drive needs it
-
     found = []
     for name, yaw_deg in [*CAMERAS.items(), (None, 0.0)]:
         transform = TransformStamped()
@@ -111,6 +110,7 @@ class RigPublisher(Node):
         super().__init__("rig_publisher")
         rng = np.random.default_rng(0)
         self.sent: dict[str, int] = {}
+        self.stamps_ns: list[int] = []
         self._stamped: list[tuple[Publisher, Image | PointCloud2 | CameraInfo]] = []
         for name in CAMERAS:
             self._add(Image, IMAGE_TOPIC.format(name), make_image(name, rng))
@@ -127,9 +127,8 @@ class RigPublisher(Node):
                     AccelWithCovarianceStamped, "localization/acceleration", reliable
                 ),
             )
-            transforms = make_transforms()
-            self._transforms = self.create_publisher(type(transforms), "/tf_static", LATCHED_QOS)
-            self._transforms.publish(transforms)
+            self._transforms = self.create_publisher(TFMessage, "/tf_static", LATCHED_QOS)
+            self._transforms.publish(make_transforms())
 
     def _add(self, kind: type, topic: str, message: Image | PointCloud2 | CameraInfo) -> None:
         publisher = self.create_publisher(kind, topic, SENSOR_QOS)
@@ -150,7 +149,9 @@ class RigPublisher(Node):
 
     def publish_sensors(self) -> None:
         """Publish every camera and the LiDAR, all with the stamp of now."""
-        stamp = to_time(time.time_ns())
+        stamp_ns = time.time_ns()
+        self.stamps_ns.append(stamp_ns)
+        stamp = to_time(stamp_ns)
         for publisher, message in self._stamped:
             message.header.stamp = stamp
             publisher.publish(message)
@@ -198,6 +199,7 @@ def publish(node: RigPublisher, seconds: float) -> dict[str, object]:
     cpu_s = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
     return {
         "sent": node.sent,
+        "stamps_ns": node.stamps_ns,
         "wall_s": wall_s,
         "cpu_share": cpu_s / wall_s,
         "publish_ms_p50": 1e3 * float(np.percentile(durations_s, 50)),

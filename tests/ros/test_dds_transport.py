@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from bench.dds_transport import JUDGED, run_variant, variants
 
+from dds_transport import JUDGED, run_variant, variants
 from diff_planner.ros import dds
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
