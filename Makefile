@@ -26,7 +26,7 @@ SLOW := (slow or browser or ros or realdata) and not gpu and not tensorrt
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
 unexport LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION
 
-.PHONY: help demo test test-fast test-core test-slow test-gpu golden bench lint docs format lock upgrade setup setup-dev clean
+.PHONY: help demo node-demo test test-fast test-core test-slow test-gpu golden bench lint docs format lock upgrade setup setup-dev clean
 
 help: ## say what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -34,6 +34,9 @@ help: ## say what there is to make
 
 demo: $(SETUP) ## set up and plan on the sample bag: a table here, a page in out/demo
 	$(VENV)/bin/diff-planner demo --out out/demo
+
+node-demo: $(SETUP) ## the same through the ROS 2 node, over DDS in real time; a page in out/node-demo
+	source tools/ros_env.sh && diff-planner demo --ros --out out/node-demo
 
 test: lint test-fast test-core ## set up, check the code, run the fast tests with and without torch and ROS
 

@@ -155,8 +155,8 @@ def test_timings_are_kept_without_the_stages_that_do_not_exist(tmp_path):
     first = recorder.timings[0]
     assert first["stamp_ns"] == 4 * STEP_NS
     assert first["plan_id"] == 4
-    assert first["denoise"] == 7.5
-    assert first["compute_total"] == 0.0
+    assert first["inference"] == 7.5
+    assert first["total"] == 0.0
     assert "h2d" not in first
 
 

@@ -66,6 +66,15 @@ def test_the_plan_id_is_found_behind_any_header(name, frame_id):
         assert cdr.plan_id(data) == message.plan_id
 
 
+@pytest.mark.parametrize("frame_id", ["", "map", "base_link"])
+def test_the_source_of_a_plan_is_found_behind_its_id(frame_id):
+    store = make_typestore()
+    message = sample(store, full_name("Trajectory"), np.random.default_rng(3))
+    message.header.frame_id = frame_id
+    message.source = 3
+    assert cdr.plan_source(bytes(store.serialize_cdr(message, full_name("Trajectory")))) == 3
+
+
 def test_every_transform_of_a_message_is_shifted():
     entries = [("map", "odom", (0, 0, 0), (0, 0, 0, 1)), ("odom", "base", (1, 0, 0), (0, 0, 0, 1))]
     data = serialized(make_transforms(*entries), cdr.TF_MESSAGE)

@@ -19,12 +19,23 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from diff_planner.commands.arguments import Run, build_parser
-from diff_planner.errors import BagError, ConfigError, DiffPlannerError, OutputError
+from diff_planner.commands.arguments import Run, build_parser, ros_options
+from diff_planner.errors import (
+    BagError,
+    ConfigError,
+    DiffPlannerError,
+    OutputError,
+    RecordingError,
+)
 from diff_planner.files import make_folder, whole_file
+
+if TYPE_CHECKING:
+    from diff_planner.commands.replay import ReplayRequest, ReplayRun
+    from diff_planner.commands.replay_ros import NodeRun
 
 EXIT_OK, EXIT_CHECK_FAILED, EXIT_BAD_INPUT = 0, 1, 2
 EXIT_INTERRUPTED, EXIT_NO_READER, EXIT_TERMINATED = 130, 141, 143
@@ -116,12 +127,15 @@ def _run_demo(arguments: argparse.Namespace) -> int:
         make_folder(out)
         bag.unlink(missing_ok=True)
         make_sample_bag(bag)
+    plans, page = out / "plans.mcap", out / "report.html"
+    if arguments.ros:
+        from diff_planner.commands.replay_ros import use_own_domain
+
+        use_own_domain()
+        request = _replay_request(arguments, bag=bag, plans=plans, page=page, overwrite=True)
+        return _replay_ros(arguments, request, has_own_node=True, node_log=out / "node.log")
     return _replay(
-        arguments,
-        bag=bag,
-        plans=out / "plans.mcap",
-        page=out / "report.html",
-        overwrite=True,
+        arguments, _replay_request(arguments, bag=bag, plans=plans, page=page, overwrite=True)
     )
 
 
@@ -151,7 +165,7 @@ def _run_doctor(arguments: argparse.Namespace) -> int:
 
 
 def _run_replay(arguments: argparse.Namespace) -> int:
-    return _replay(
+    request = _replay_request(
         arguments,
         bag=arguments.bag,
         plans=arguments.out,
@@ -160,6 +174,12 @@ def _run_replay(arguments: argparse.Namespace) -> int:
         config_path=arguments.config,
         start_s=arguments.start,
         duration_s=arguments.duration,
+    )
+    options = ros_options(arguments)
+    return (
+        _replay(arguments, request)
+        if options is None
+        else _replay_ros(arguments, request, **options)
     )
 
 
@@ -221,37 +241,51 @@ def _run_evaluate(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _replay(
+def _replay_request(
     arguments: argparse.Namespace,
-    *,
-    bag: Path,
-    plans: Path,
-    page: Path | None,
-    overwrite: bool,
-    config_path: Path | None = None,
-    start_s: float = 0.0,
-    duration_s: float | None = None,
-) -> int:
-    from diff_planner.commands.replay import ReplayRequest, run_replay
+    **fields: Any,  # noqa: ANN401 - fields of ReplayRequest
+) -> ReplayRequest:
+    """Return the request with the options that replay and demo share."""
+    from diff_planner.commands.replay import ReplayRequest
+
+    return ReplayRequest(
+        model=arguments.model,
+        backend=arguments.backend,
+        threads=arguments.threads,
+        seed=arguments.seed,
+        command=_command_line(arguments),
+        **fields,
+    )
+
+
+def _replay(arguments: argparse.Namespace, request: ReplayRequest) -> int:
+    from diff_planner.commands.replay import run_replay
 
     with _progress("replay") as on_progress:
-        run = run_replay(
-            ReplayRequest(
-                bag=bag,
-                plans=plans,
-                page=page,
-                overwrite=overwrite,
-                config_path=config_path,
-                start_s=start_s,
-                duration_s=duration_s,
-                model=arguments.model,
-                backend=arguments.backend,
-                threads=arguments.threads,
-                seed=arguments.seed,
-                command=_command_line(arguments),
-            ),
-            on_progress=on_progress,
-        )
+        run = run_replay(request, on_progress=on_progress)
+    return _show(arguments, run)
+
+
+def _replay_ros(
+    arguments: argparse.Namespace,
+    request: ReplayRequest,
+    **graph: Any,  # noqa: ANN401 - fields of GraphRequest
+) -> int:
+    from diff_planner.commands.replay_ros import run_replay_ros
+
+    def say(text: str) -> None:
+        print(_printable(text), file=sys.stderr)
+
+    try:
+        with _progress("replay") as on_progress:
+            run = run_replay_ros(request, say=say, on_progress=on_progress, **graph)
+    except RecordingError as error:
+        say(f"diff-planner {arguments.command}: {error}")
+        return EXIT_CHECK_FAILED
+    return _show(arguments, run)
+
+
+def _show(arguments: argparse.Namespace, run: ReplayRun | NodeRun) -> int:
     print(_printable(run.table))
     for name, path in run.files.items():
         print(_printable(f"{name:<8} {path}"))

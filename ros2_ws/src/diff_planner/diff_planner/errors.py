@@ -34,6 +34,10 @@ class BagError(DiffPlannerError):
     """A bag that cannot be read or written: not there, empty, truncated, disk full."""
 
 
+class RecordingError(BagError):
+    """The plans of a running node could not be written; the node was not bothered with it."""
+
+
 class SceneError(DiffPlannerError):
     """A scene or proposals that cannot be used: wrong shape, unknown version, not finite, empty."""
 

@@ -5,11 +5,25 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from diff_planner import __version__
+from diff_planner.errors import ConfigError
 
 Run = Callable[[argparse.Namespace], int]
 """What a command does with its arguments; returns the exit code."""
+_ROS_FIELDS = {
+    "with_node": "has_own_node",
+    "rate": "rate",
+    "lock_step": "is_lock_step",
+    "loops": "loops",
+    "continuous": "is_continuous",
+    "namespace": "namespace",
+    "shadow": "is_shadow",
+    "all_topics": "has_all_topics",
+    "node_timeout": "node_timeout_s",
+}
+"""Options of a replay through ROS 2, and what `GraphRequest` calls them."""
 _Commands = argparse._SubParsersAction  # argparse has no public name for it
 _FORMATTER = argparse.RawDescriptionHelpFormatter
 
@@ -62,12 +76,31 @@ def _whole_number(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
+    value = _number(text)
     if not 0.0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
+    return value
+
+
+def _positive(text: str) -> float:
+    value = _number(text)
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def _number(text: str) -> float:
+    """Return NaN for what is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _at_least_one(text: str) -> int:
+    value = _whole_number(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {value}")
     return value
 
 
@@ -93,6 +126,11 @@ def _add_demo(commands: _Commands[argparse.ArgumentParser]) -> argparse.Argument
         formatter_class=_FORMATTER,
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder to write to")
+    parser.add_argument(
+        "--ros",
+        action="store_true",
+        help="through a ROS 2 node in real time, in a domain of its own on this machine",
+    )
     _add_model_options(parser)
     return parser
 
@@ -117,8 +155,10 @@ def _add_replay(commands: _Commands[argparse.ArgumentParser]) -> argparse.Argume
         "replay",
         help="plan on a recorded bag, lock-step and deterministic",
         description="Feeds a bag through the planner and writes plans, candidates and status into "
-        "a new bag.  Without --config the topics are found as `doctor` finds them.",
-        epilog="example:\n  diff-planner replay drive.mcap --out plans.mcap --report report.html",
+        "a new bag.  Without --config the topics are found as `doctor` finds them.  With --ros the "
+        "bag is played to a ROS 2 node instead, and the node's plans are recorded.",
+        epilog="example:\n  diff-planner replay drive.mcap --out plans.mcap --report report.html\n"
+        "  diff-planner replay drive.mcap --out plans.mcap --ros --with-node --rate 1",
         formatter_class=_FORMATTER,
     )
     parser.add_argument("bag", type=_bag, help="bag folder, .mcap or .db3")
@@ -131,7 +171,62 @@ def _add_replay(commands: _Commands[argparse.ArgumentParser]) -> argparse.Argume
     parser.add_argument("--duration", type=_seconds, help="seconds to replay (default: all)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
     _add_model_options(parser)
+    _add_ros_options(parser)
     return parser
+
+
+def _add_ros_options(parser: argparse.ArgumentParser) -> None:
+    """Add what only a replay through the graph takes; None or False where it was not given."""
+    group = parser.add_argument_group(
+        "through ROS 2", "with --ros; the node must be running, or is started by --with-node"
+    )
+    group.add_argument("--ros", action="store_true", help="play to a node and record its plans")
+    group.add_argument("--with-node", action="store_true", help="start a node, and end it")
+    group.add_argument("--rate", type=_positive, help="bag seconds per second (default 1)")
+    group.add_argument(
+        "--lock-step",
+        action="store_true",
+        help="message by message, waiting for the node (its parameter lock_step): the same plans "
+        "as without --ros",
+    )
+    group.add_argument("--loops", type=_at_least_one, help="how often to play (default 1)")
+    group.add_argument(
+        "--continuous",
+        action="store_true",
+        help="stamps and clock run on through the loops (default: the clock jumps back)",
+    )
+    group.add_argument("--namespace", help="of the node (default none)")
+    group.add_argument("--shadow", action="store_true", help="the node is in shadow mode")
+    group.add_argument(
+        "--all-topics", action="store_true", help="play also what the planner does not read"
+    )
+    group.add_argument(
+        "--node-timeout", type=_positive, help="seconds to wait for the node (default 60)"
+    )
+
+
+def ros_options(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """Return how to play a bag to a node, as fields of `GraphRequest`; None without --ros.
+
+    Raises:
+        ConfigError: options that do not go together.
+    """
+    options = {name: getattr(arguments, name) for name in _ROS_FIELDS}
+    given = {name: value for name, value in options.items() if value not in (None, False)}
+    if not arguments.ros:
+        if given:
+            raise ConfigError(f"--{min(given).replace('_', '-')}: expected --ros beside it")
+        return None
+    if "rate" in given and "lock_step" in given:
+        raise ConfigError("--rate: lock-step goes as fast as the node answers and has no rate")
+    if "all_topics" in given and "lock_step" in given:
+        raise ConfigError("--all-topics: in lock-step only what the node reads can be played")
+    own = [n for n in ("model", "backend", "threads", "seed") if getattr(arguments, n) is not None]
+    if own and "with_node" not in given:
+        raise ConfigError(
+            f"--{own[0]}: a running node has its own parameters; --with-node starts one with this"
+        )
+    return {_ROS_FIELDS[name]: value for name, value in given.items()}
 
 
 def _add_export(commands: _Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:

@@ -88,7 +88,7 @@ def run_replay(
         raise OutputError(f"{request.plans} exists; --overwrite replaces it")
     with ExitStack() as stack:
         reader = stack.enter_context(BagReader(request.bag))
-        config = _config(request, reader)
+        config = planner_config(request, reader)
         backend = load_backend(
             model_folder(config.model.path), config.model.backend, config.model.threads
         )
@@ -125,7 +125,12 @@ def run_replay(
     return ReplayRun(summary, summary_table(summary), files)
 
 
-def _config(request: ReplayRequest, reader: BagReader) -> PlannerConfig:
+def planner_config(request: ReplayRequest, reader: BagReader) -> PlannerConfig:
+    """Return the configuration that was asked for: a file's or the bag's, and the command line's.
+
+    Raises:
+        DiffPlannerError: the file, the command line or the bag gives none.
+    """
     config = (
         suggest_config(reader) if request.config_path is None else load_config(request.config_path)
     )

@@ -54,14 +54,28 @@ def plan_id(data: bytes) -> int:
     Raises:
         InputError: the bytes are no plain CDR, or end too early.
     """
+    (value,) = struct.unpack_from(f"{_endian(data, 0)}Q", data, _plan_id_at(data))
+    return int(value)
+
+
+def plan_source(data: bytes) -> int:
+    """Return `source` of a Trajectory, a value of `Source`.
+
+    Raises:
+        InputError: the bytes are no plain CDR, or end too early.
+    """
+    return data[_plan_id_at(data, followed_by=1) + 8]
+
+
+def _plan_id_at(data: bytes, followed_by: int = 0) -> int:
+    """Return where the eight bytes behind the header are; `followed_by` more must be there."""
     endian = _endian(data, _STAMP_BYTES + 4)
     (length,) = struct.unpack_from(f"{endian}I", data, _LAYOUT_BYTES + _STAMP_BYTES)
     # Version 1 aligns eight bytes to eight, version 2 to four.
     align = 8 if data[1] in (0x00, 0x01) else 4
-    at = _LAYOUT_BYTES + -(-(_STAMP_BYTES + 4 + length) // align) * align
-    _endian(data, at + 8 - _LAYOUT_BYTES)
-    (value,) = struct.unpack_from(f"{endian}Q", data, at)
-    return int(value)
+    at: int = _LAYOUT_BYTES + -(-(_STAMP_BYTES + 4 + length) // align) * align
+    _endian(data, at + 8 + followed_by - _LAYOUT_BYTES)
+    return at
 
 
 def with_stamp_shifted(data: bytes, shift_ns: int) -> bytes:

@@ -75,27 +75,10 @@ class PlaySchedule:
             raise BagError(f"loops: expected 1 or more, got {loops}")
         if not loop_gap_s > 0.0:
             raise BagError(f"loop_gap_s: expected a time above 0, got {loop_gap_s}")
-        wanted = list(topics)
-        self.topics = [topic for topic in wanted if topic in reader.topics]
+        self.topics = _in_bag(reader, topics)
         """Of those asked for, the ones that the bag has."""
-        if not self.topics:
-            raise MissingInputError(
-                f"{reader.path}: none of the topics to play {sorted(wanted)}; "
-                f"it has {sorted(reader.topics)}"
-            )
-        self.start_ns = reader.start_ns + round(start_s * 1e9)
-        """The first /clock."""
-        next_ns = reader.end_ns + round(loop_gap_s * 1e9)
-        if duration_s is not None:
-            next_ns = min(next_ns, self.start_ns + round(duration_s * 1e9))
-        stop_ns = min(next_ns, reader.end_ns + 1)
-        if stop_ns <= self.start_ns:
-            lasts_s = (reader.end_ns - reader.start_ns) / 1e9
-            raise BagError(
-                f"{reader.path}: nothing to play after {start_s:g} s; the bag lasts {lasts_s:.1f} s"
-            )
-        self.stop_ns = stop_ns
-        """First log time that is not played, as in an offline replay."""
+        self.start_ns, self.stop_ns, next_ns = _span(reader, start_s, duration_s, loop_gap_s)
+        """The first /clock; the first log time that is not played, as in an offline replay."""
         self.loops = loops
         self.loop_ns = next_ns - self.start_ns
         """Bag time from the start of a loop to that of the next."""
@@ -117,16 +100,20 @@ class PlaySchedule:
         """Return the type of a topic."""
         return self._reader.topics[topic].msgtype
 
-    def messages(self) -> Iterator[PlayMessage]:
+    def messages(self, topics: Iterable[str] | None = None) -> Iterator[PlayMessage]:
         """Yield what to send, in order.
+
+        Args:
+            topics: only these of the schedule's; None for all.
 
         Raises:
             BagError: the bag breaks off, or holds a type with another definition than ours.
             InputError: a stamp cannot be moved.
         """
+        wanted = self.topics if topics is None else [t for t in topics if t in self.topics]
         for loop in range(self.loops):
             shift_ns = self._shift_ns(loop)
-            for raw in self._one_loop():
+            for raw in self._one_loop(wanted):
                 yield PlayMessage(
                     raw.topic,
                     raw.msgtype,
@@ -138,13 +125,13 @@ class PlaySchedule:
     def _shift_ns(self, loop: int) -> int:
         return loop * self.loop_ns if self._continuous else 0
 
-    def _one_loop(self) -> Iterator[RawMessage]:
+    def _one_loop(self, topics: list[str]) -> Iterator[RawMessage]:
         """Yield what a late starter would have: static transforms first, then the bag."""
         reader = self._reader
-        if self._latched in self.topics and self.start_ns > reader.start_ns:
+        if self._latched in topics and self.start_ns > reader.start_ns:
             for raw in reader.raw_messages([self._latched], stop_ns=self.start_ns):
                 yield replace(raw, log_time_ns=self.start_ns)
-        yield from reader.raw_messages(self.topics, start_ns=self.start_ns, stop_ns=self.stop_ns)
+        yield from reader.raw_messages(topics, start_ns=self.start_ns, stop_ns=self.stop_ns)
 
     def _shifted(self, raw: RawMessage, shift_ns: int) -> bytes:
         if not shift_ns or raw.topic == self._latched:
@@ -154,3 +141,31 @@ class PlaySchedule:
         return (
             with_transforms_shifted(raw.data, shift_ns) if raw.msgtype == TF_MESSAGE else raw.data
         )
+
+
+def _in_bag(reader: BagReader, topics: Iterable[str]) -> list[str]:
+    wanted = list(topics)
+    found = [topic for topic in wanted if topic in reader.topics]
+    if not found:
+        raise MissingInputError(
+            f"{reader.path}: none of the topics to play {sorted(wanted)}; "
+            f"it has {sorted(reader.topics)}"
+        )
+    return found
+
+
+def _span(
+    reader: BagReader, start_s: float, duration_s: float | None, loop_gap_s: float
+) -> tuple[int, int, int]:
+    """Return log times: the start, the end (not played any more), and where a next loop starts."""
+    start_ns = reader.start_ns + round(start_s * 1e9)
+    next_ns = reader.end_ns + round(loop_gap_s * 1e9)
+    if duration_s is not None:
+        next_ns = min(next_ns, start_ns + round(duration_s * 1e9))
+    stop_ns = min(next_ns, reader.end_ns + 1)
+    if stop_ns <= start_ns:
+        lasts_s = (reader.end_ns - reader.start_ns) / 1e9
+        raise BagError(
+            f"{reader.path}: nothing to play after {start_s:g} s; the bag lasts {lasts_s:.1f} s"
+        )
+    return start_ns, stop_ns, next_ns

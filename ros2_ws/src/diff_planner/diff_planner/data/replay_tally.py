@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,35 @@ from diff_planner.types import FloatArray, PlannerOutput, RejectBit, Source
 
 _MEASURED = re.compile(r"(?<![\w./-])-?(?:\d+\.\d+|\d{7,})(?![\w/])")
 """Numbers that differ from cycle to cycle; counts and names with digits are left as they are."""
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """Who planned, and with what; fields as in ReplaySummary."""
+
+    model_name: str
+    model_sha256: str
+    is_trained: bool
+    training: str
+    backend: str
+    precision: str
+    seed: int
+    config_yaml: str
+
+    @classmethod
+    def of(cls, planner: Planner) -> RunIdentity:
+        """Return what a planner says of itself."""
+        card = planner.backend.card
+        return cls(
+            model_name=card.name,
+            model_sha256=card.model_sha256,
+            is_trained=card.is_trained,
+            training=card.training,
+            backend=planner.backend.name,
+            precision=planner.backend.precision,
+            seed=planner.config.model.seed,
+            config_yaml=to_yaml(planner.config),
+        )
 
 
 class Tally:
@@ -91,8 +121,22 @@ class Tally:
         wall_s: float,
         cpu_s: float,
     ) -> ReplaySummary:
-        """Return the figures of the whole run."""
-        card = planner.backend.card
+        """Return the figures of the whole run of a planner."""
+        run = RunIdentity.of(planner)
+        return self.summary_of(
+            run, bag=bag, bag_duration_s=bag_duration_s, wall_s=wall_s, cpu_s=cpu_s
+        )
+
+    def summary_of(
+        self,
+        run: RunIdentity,
+        *,
+        bag: str,
+        bag_duration_s: float,
+        wall_s: float | None = None,
+        cpu_s: float | None = None,
+    ) -> ReplaySummary:
+        """Return the figures of the whole run, of whoever planned."""
         spans_s = np.diff(self._stamps) / 1e9
         spans_s = spans_s[spans_s > 0.0]  # a clock that jumped back is no period
         return ReplaySummary(
@@ -111,14 +155,7 @@ class Tally:
             reasons=dict(self._reasons.most_common()),
             rate_hz=float(1.0 / spans_s.mean()) if len(spans_s) else float("nan"),
             stage_ms=stage_percentiles(self.timings),
-            model_name=card.name,
-            model_sha256=card.model_sha256,
-            is_trained=card.is_trained,
-            training=card.training,
-            backend=planner.backend.name,
-            precision=planner.backend.precision,
-            seed=planner.config.model.seed,
-            config_yaml=to_yaml(planner.config),
+            **asdict(run),
             wall_s=wall_s,
             cpu_s=cpu_s,
         )

@@ -20,9 +20,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from diff_planner.errors import BackendError, MissingInputError
 
 NODE_NAME = "diff_planner"
-STATUS_TOPIC = "planning/status"
 _SAY_EVERY_S = 5.0
 _POLL_S = 0.05
+_GREETING_S = 0.3
 
 Say = Callable[[str], None]
 """Takes a line of progress for people."""
@@ -42,6 +42,7 @@ class NodeContact:
         executor: Executor,
         *,
         namespace: str = "",
+        prefix: str = "planning",
         timeout_s: float = 60.0,
         say: Say = lambda _: None,
         watch: Callable[[], None] = lambda: None,
@@ -52,6 +53,7 @@ class NodeContact:
             node: the player's own.
             executor: that spins `node`, and nobody else does.
             namespace: of the planner node.
+            prefix: of its outputs, "planning/shadow" for a node in shadow mode.
             timeout_s: longest wait for each thing that is waited for.
             say: takes a line now and then.
             watch: called while waiting; what it raises ends the wait (the node's process died).
@@ -66,7 +68,7 @@ class NodeContact:
             durability=DurabilityPolicy.TRANSIENT_LOCAL,
         )
         self._subscription = node.create_subscription(
-            PlannerStatus, full_name(namespace, STATUS_TOPIC), self._on_status, qos
+            PlannerStatus, full_name(namespace, f"{prefix}/status"), self._on_status, qos
         )
         self._client = node.create_client(GetState, f"{self.name}/get_state")
 
@@ -83,6 +85,10 @@ class NodeContact:
             BackendError: it cannot be configured; says its reason.
         """
         self._wait(self._client.service_is_ready, lambda: f"{self.name} to start")
+        # The service may know of its client later than the client of it, and then cannot answer.
+        end_s = time.monotonic() + _GREETING_S
+        while time.monotonic() < end_s:
+            self._executor.spin_once(timeout_sec=_POLL_S)
         state = "no answer"
 
         def is_active() -> bool:

@@ -30,7 +30,7 @@ from diff_planner.data import cdr
 from diff_planner.data.bag_writer import BagWriter
 from diff_planner.data.replay import CANDIDATES_TOPIC, STATUS_TOPIC, TRAJECTORY_TOPIC
 from diff_planner.data.replay_tally import write_timings
-from diff_planner.errors import BagError, DiffPlannerError, MissingInputError
+from diff_planner.errors import BagError, DiffPlannerError, MissingInputError, RecordingError
 from diff_planner.files import make_folder
 from diff_planner.ros.node_contact import full_name
 
@@ -42,8 +42,13 @@ _TYPES = {
     CANDIDATES_TOPIC: "diff_planner_msgs/msg/CandidateSet",
     STATUS_TOPIC: "diff_planner_msgs/msg/PlannerStatus",
 }
-_UNKNOWN_MS = 0.0
-"""CycleTiming has negative numbers where a stage does not exist."""
+_STAGE_NAMES = {
+    "preprocess": "features",
+    "denoise": "inference",
+    "validate": "safety",
+    "compute_total": "total",
+}
+"""As an offline replay names them, where CycleTiming has another word."""
 
 
 class PlanRecorder:
@@ -101,10 +106,10 @@ class PlanRecorder:
         """Raise what stopped the recording, if anything did.
 
         Raises:
-            BagError: the disk is full.
+            RecordingError: the disk is full.
         """
         if self.error is not None:
-            raise self.error
+            raise RecordingError(str(self.error)) from self.error
 
     def _on_trajectory(self, data: bytes) -> None:
         plan_id = cdr.plan_id(data)
@@ -131,11 +136,12 @@ class PlanRecorder:
     def _on_timing(self, data: bytes) -> None:
         timing: CycleTiming = deserialize_message(data, CycleTiming)
         stages = {
-            name.removesuffix("_ms"): float(getattr(timing, name))
-            for name in timing.get_fields_and_field_types()
-            if name.endswith("_ms")
+            field.removesuffix("_ms"): float(getattr(timing, field))
+            for field in timing.get_fields_and_field_types()
+            if field.endswith("_ms")
         }
-        known = {name: value for name, value in stages.items() if value >= _UNKNOWN_MS}
+        # Negative: the stage does not exist.
+        known = {_STAGE_NAMES.get(s, s): value for s, value in stages.items() if value >= 0.0}
         self.timings.append({"stamp_ns": cdr.stamp_ns(data), "plan_id": timing.plan_id, **known})
 
     def _write(self, topic: str, data: bytes) -> bool:
