@@ -65,8 +65,8 @@ bench: $(SETUP) ## time of each stage of the sample bag's replay; time of scorin
 	$(VENV)/bin/python bench/replay_speed.py
 	$(VENV)/bin/python bench/score_speed.py
 
-docs: $(SETUP) ## write the table of the node's parameters into the package's README
-	$(VENV)/bin/python -m diff_planner.ros.parameter_table
+docs: $(SETUP) ## write the tables of topics and parameters into the package README
+	source tools/ros_env.sh; python -m diff_planner.ros.parameter_table; python -m diff_planner.ros.topic_table
 
 format: $(SETUP_DEV) ## put the code into the one format
 	$(VENV)/bin/ruff check --fix-only

@@ -37,11 +37,22 @@ def with_table(text: str) -> str:
     Raises:
         ConfigError: the markers are not there, each once and in order.
     """
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end or _BEGIN in after or _END in after:
-        raise ConfigError(f"expected the lines '{_BEGIN}' and '{_END}' once each, in this order")
-    return f"{before}{_BEGIN}\n\n{parameter_table()}\n\n{_END}{after}"
+    return between(text, _BEGIN, _END, parameter_table())
+
+
+def between(text: str, begin_line: str, end_line: str, table: str) -> str:
+    """Return a text with a table between two lines of it.
+
+    Raises:
+        ConfigError: the lines are not there, each once and in order.
+    """
+    before, begin, rest = text.partition(begin_line)
+    _, end, after = rest.partition(end_line)
+    if not begin or not end or begin_line in after or end_line in after:
+        raise ConfigError(
+            f"expected the lines '{begin_line}' and '{end_line}' once each, in this order"
+        )
+    return f"{before}{begin_line}\n\n{table}\n\n{end_line}{after}"
 
 
 def _group_of(spec: ParameterSpec) -> str:
