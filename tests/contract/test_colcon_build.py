@@ -41,14 +41,15 @@ def test_the_package_is_in_the_ament_index(installed):
     assert (installed / "share/diff_planner/package.xml").is_file()
 
 
-def test_the_command_lies_where_ros2_run_looks(installed):
-    assert (installed / "lib/diff_planner/diff-planner").is_file()
+@pytest.mark.parametrize("name", ["diff-planner", "planner_node"])
+def test_a_command_lies_where_ros2_run_looks(installed, name):
+    assert os.access(installed / "lib" / "diff_planner" / name, os.X_OK)
 
 
 @pytest.mark.parametrize(
     ("folder", "root", "pattern"),
     [
-        ("config", PACKAGE.parent / "config", "*.yaml"),
+        ("config", PACKAGE.parent / "config", "*"),
         ("rviz", PACKAGE.parent / "rviz", "*"),
         ("foxglove", PACKAGE.parent / "foxglove", "*"),
         ("launch", REPOSITORY / "launch", "*.py"),

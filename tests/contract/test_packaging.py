@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -29,6 +30,9 @@ ROSDEP_NAMES = {
     "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",
 }
+# What rosdep cannot install on Ubuntu 24.04: pip does, see launch/README.md.
+PIP_NAMES = ("openvino", "rosbags", "annotated_types", "torch")
+NAME = "diff_planner"
 
 
 def setup_value(name):
@@ -115,12 +119,57 @@ def test_every_folder_with_python_files_is_a_package():
     assert not bare, f"find_packages would leave these out: {bare}"
 
 
-def test_package_xml_names_every_ros_package_that_is_imported():
+def packages_of(files):
+    """The top-level names that files import, wherever in the file."""
+    return {name.partition(".")[0] for path in files for name, _ in imported_names(parse(path))}
+
+
+def ros_packages_of(files):
+    """Those that are neither Python's, pip's nor our own: only ROS brings them."""
+    others = {*sys.stdlib_module_names, *ROSDEP_NAMES, *PIP_NAMES, NAME, "__future__"}
+    return packages_of(files) - others
+
+
+def test_package_xml_names_every_ros_package_that_node_and_launch_files_import():
     declared = set(xml_texts(PACKAGE_XML, "depend", "exec_depend"))
     files = [path for path in source_files() if module_name(path).startswith("ros")]
-    used = {name.partition(".")[0] for path in files for name, _ in imported_names(parse(path))}
-    wanted = {name for name in used if name == "rclpy" or name.endswith("_msgs")}
+    wanted = ros_packages_of([*files, *(REPOSITORY / "launch").glob("*.py")])
+    assert {"rclpy", "launch_ros"} <= wanted
     assert wanted <= declared, wanted - declared
+
+
+def test_package_xml_names_every_ros_package_that_messages_are_looked_up_in():
+    declared = set(xml_texts(PACKAGE_XML, "depend", "exec_depend"))
+    text = "".join(path.read_text(encoding="utf-8") for path in source_files())
+    wanted = set(re.findall(r'"(\w+_msgs)/msg/\w+"', text))
+    assert "nav_msgs" in wanted
+    assert wanted <= declared, wanted - declared
+
+
+def test_package_xml_names_every_program_that_launch_files_start():
+    declared = set(xml_texts(PACKAGE_XML, "exec_depend"))
+    text = "".join(p.read_text(encoding="utf-8") for p in (REPOSITORY / "launch").glob("*.py"))
+    verbs = set(re.findall(r'"ros2", "(\w+)"', text))
+    started = {*re.findall(r'package="(\w+)"', text), *(f"ros2{verb}" for verb in verbs)} - {NAME}
+    assert {"rviz2", "ros2bag", "ros2topic"} <= started
+    assert started <= declared, started - declared
+
+
+def test_package_xml_names_what_the_ros_tests_need():
+    declared = set(xml_texts(PACKAGE_XML, "depend", "exec_depend", "test_depend"))
+    files = (REPOSITORY / "tests" / "ros").glob("test_*.py")
+    skipped = {
+        name.partition(".")[0]
+        for path in files
+        for name in re.findall(r'importorskip\("([\w.]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert {"launch_pytest", "sensor_msgs_py", "tf_transformations"} <= skipped
+    assert skipped <= declared, skipped - declared
+
+
+def test_package_xml_names_each_dependency_once():
+    names = xml_texts(PACKAGE_XML, "depend", "exec_depend", "test_depend")
+    assert len(set(names)) == len(names)
 
 
 def test_package_xml_names_every_debian_package_that_the_core_imports():
@@ -139,8 +188,8 @@ def test_the_message_package_builds_exactly_the_files_that_are_there():
     assert listed == found
 
 
-def test_the_command_names_a_function_that_exists():
-    (command,) = setup_value("entry_points")["console_scripts"]
+@pytest.mark.parametrize("command", setup_value("entry_points")["console_scripts"])
+def test_a_command_names_a_function_that_exists(command):
     module, function = command.partition(" = ")[2].split(":")
     path = PACKAGE.parent / (module.replace(".", "/") + ".py")
     names = [node.name for node in parse(path).body if isinstance(node, ast.FunctionDef)]

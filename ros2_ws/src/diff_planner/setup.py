@@ -69,7 +69,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
-        *share("config", HERE / "config", "*.yaml"),
+        *share("config", HERE / "config", "*"),
         *share("rviz", HERE / "rviz", "*"),
         *share("foxglove", HERE / "foxglove", "*"),
         *share("launch", REPOSITORY / "launch", "*.py"),
@@ -77,5 +77,11 @@ setup(
         # For installations without diff_planner_msgs, which only colcon builds.
         *share("msg", HERE.parent / "diff_planner_msgs" / "msg", "*.msg"),
     ],
-    entry_points={"console_scripts": ["diff-planner = diff_planner.cli:main"]},
+    # setup.cfg puts them into lib/diff_planner, where `ros2 run` and launch files look.
+    entry_points={
+        "console_scripts": [
+            "diff-planner = diff_planner.cli:main",
+            "planner_node = diff_planner.ros.planner_node:main",
+        ]
+    },
 )
