@@ -2,10 +2,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diff_planner.config import PlannerConfig
+from diff_planner.data.planning_loop import PlanningLoop
 from diff_planner.data.watchdog import Watchdog, fallback_moment
 from diff_planner.types import EgoState, FaultBit
 
 S = 1_000_000_000
+
+
+class PlannerStub:
+    """All that a loop without a cycle asks of its planner."""
+
+    config = PlannerConfig()
 
 
 def ego_at(stamp_ns):
@@ -60,3 +68,12 @@ def test_old_or_no_odometry_gives_an_estimated_stamp_and_an_unknown_motion():
         assert moment.stamp_ns == 11 * S
         assert moment.ego is None
         assert moment.faults == FaultBit.STAMP_ESTIMATED
+
+
+def test_a_gap_is_told_once_however_many_periods_it_has():
+    loop = PlanningLoop(PlannerStub(), start_ns=0)
+    assert not loop.is_overdue(S // 10)
+    # A clock that jumps ahead, as the first /clock of a bag does.
+    assert loop.is_overdue(1_700_000_000 * S)
+    assert not loop.is_overdue(1_700_000_000 * S + S // 40)
+    assert loop.is_overdue(1_700_000_000 * S + S // 5)

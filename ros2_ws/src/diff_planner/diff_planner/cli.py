@@ -120,6 +120,10 @@ def _run_demo(arguments: argparse.Namespace) -> int:
 
     out: Path = arguments.out
     bag = out / "sample.mcap"
+    if arguments.ros:
+        from diff_planner.commands.replay_ros import use_own_domain
+
+        use_own_domain()
     if _is_whole(bag):
         print(f"using the sample bag of an earlier run: {bag}", file=sys.stderr)
     else:
@@ -129,9 +133,6 @@ def _run_demo(arguments: argparse.Namespace) -> int:
         make_sample_bag(bag)
     plans, page = out / "plans.mcap", out / "report.html"
     if arguments.ros:
-        from diff_planner.commands.replay_ros import use_own_domain
-
-        use_own_domain()
         request = _replay_request(arguments, bag=bag, plans=plans, page=page, overwrite=True)
         return _replay_ros(arguments, request, has_own_node=True, node_log=out / "node.log")
     return _replay(

@@ -5,6 +5,7 @@ The only command that imports ROS, and only when it runs: all others work withou
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import random
@@ -85,12 +86,23 @@ def use_own_domain() -> None:
     Raises:
         ConfigError: ROS is not there.
     """
-    try:
-        from diff_planner.ros import dds
-    except ImportError as error:
-        raise ConfigError(_NO_ROS.format(error=error)) from None
+    require_ros()
+    from diff_planner.ros import dds
+
     os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(*_DOMAINS))
     os.environ.update(dds.environment(loopback_only=True))
+
+
+def require_ros() -> None:
+    """Check that ROS is there, before anything is done that takes time.
+
+    Raises:
+        ConfigError: it is not; says what to do.
+    """
+    try:
+        importlib.import_module("diff_planner.ros.graph_replay")
+    except ImportError as error:
+        raise ConfigError(_NO_ROS.format(error=error)) from None
 
 
 def run_replay_ros(
@@ -113,10 +125,9 @@ def run_replay_ros(
         RecordingError: the plans could not be written.
         DiffPlannerError: the bag, the configuration or the node cannot be used.
     """
-    try:
-        from diff_planner.ros.graph_replay import GraphRequest
-    except ImportError as error:
-        raise ConfigError(_NO_ROS.format(error=error)) from None
+    require_ros()
+    from diff_planner.ros.graph_replay import GraphRequest
+
     if os.path.exists(request.plans) and not request.overwrite:
         raise OutputError(f"{request.plans} exists; --overwrite replaces it")
     wanted = GraphRequest(start_s=request.start_s, duration_s=request.duration_s, **graph)

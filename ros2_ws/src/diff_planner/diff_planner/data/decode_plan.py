@@ -56,7 +56,7 @@ def planner_output(
         stamp_ns=_stamp_ns(trajectory),
         source=Source(trajectory.source),
         states=_states(trajectory.points, wheelbase_m, frame_SE3_ego),
-        dt_s=float(trajectory.dt_s),
+        dt_s=round(float(trajectory.dt_s), 6),  # it travels as float32
     )
     return PlannerOutput(
         trajectory=plan,
