@@ -25,7 +25,7 @@ class NodeSummary:
     anchors: int
     """Anchor messages sent."""
     planned_anchors: int
-    """Of these, how many got a plan, whatever its source."""
+    """Of these, how many got a plan with their stamp, whatever its source."""
     plans: int
     lost_plans: int
     """Made by the node and not received."""
@@ -44,7 +44,7 @@ class NodeSummary:
 
     @property
     def planned_share(self) -> float | None:
-        """Share of anchor messages that got a plan, 0..1; None where none was sent."""
+        """Share of anchor messages that got a plan with their stamp, 0..1; None where none was sent."""
         return self.planned_anchors / self.anchors if self.anchors else None
 
 
