@@ -97,6 +97,7 @@ class PlanningLoop:
         """Newest stamp of the sensors' clock, and when it was seen."""
         self._last_seen_ns = start_ns
         self._odometry_ns: int | None = None
+        self._odometry_seen_ns = start_ns
 
     def feed(self, topic: str, message: Message, now_ns: int) -> Iterator[Cycle]:
         """Take a message that arrives now; yield the cycles that ran until it was dealt with.
@@ -158,7 +159,7 @@ class PlanningLoop:
             arrival_ns=match.arrival_ns,
             last_arrival_ns=match.last_arrival_ns,
             taken_ns=now_ns,
-            moment=fallback_moment(ego, item.stamp_ns),
+            moment=fallback_moment(ego, self._elapsed_stamp(item.stamp_ns, ego, watch_ns)),
             late=late,
             sweep=self.assembler.newest_sweep() if is_fallback else None,
             decode_ms=decode_ms,
@@ -265,6 +266,15 @@ class PlanningLoop:
         known = self._last_stamp_ns
         return now_ns if known is None else known + now_ns - self._last_seen_ns
 
+    def _elapsed_stamp(self, stamp_ns: int, ego: EgoState | None, watch_ns: int) -> int:
+        """Return an anchor's stamp, or what it can be at most by the newest odometry's.
+
+        A sensor whose clock runs ahead does not make the odometry old.
+        """
+        if ego is None:
+            return stamp_ns
+        return min(stamp_ns, ego.stamp_ns + watch_ns - self._odometry_seen_ns)
+
     def _watch_ns(self, now_ns: int) -> int:
         return now_ns if self._watch_clock is None else self._watch_clock()
 
@@ -276,8 +286,8 @@ class PlanningLoop:
         """Take a new odometry's stamp for the present of the sensors' clock, anchor or not."""
         ego = self.assembler.last_ego
         if ego is not None and ego.stamp_ns != self._odometry_ns:
-            self._odometry_ns = ego.stamp_ns
-            self._last_stamp_ns, self._last_seen_ns = ego.stamp_ns, self._watch_ns(now_ns)
+            self._odometry_ns, self._odometry_seen_ns = ego.stamp_ns, self._watch_ns(now_ns)
+            self._last_stamp_ns, self._last_seen_ns = ego.stamp_ns, self._odometry_seen_ns
 
     def _lateness(self, stamp_ns: int, ego: EgoState | None) -> str:
         """Say why a plan from the anchor of this stamp would come too late, or ""."""

@@ -84,12 +84,18 @@ class InferenceThread(threading.Thread):
             self._work_or_report()
 
     def stop(self, timeout_s: float = 2.0) -> bool:
-        """End after the cycle that runs; return False when that hangs."""
+        """End after the cycle that runs; return False when that hangs.
+
+        What was to be done between cycles is done before it returns, unless it hangs.
+        """
         self._stopped.set()
         self._inbox.wake()
         if self.is_alive():
             self.join(timeout_s)
-        return not self.is_alive()
+        if self.is_alive():
+            return False
+        self._run_jobs()
+        return True
 
     def _work_or_report(self) -> None:
         try:
@@ -118,6 +124,8 @@ class InferenceThread(threading.Thread):
     def _run_jobs(self) -> None:
         while self._jobs:
             job, done = self._jobs.popleft()
+            if not done.set_running_or_notify_cancel():
+                continue
             try:
                 job()
             except Exception as error:

@@ -16,7 +16,7 @@ class LoadAndSwap(Protocol):
     """Loads a model and, if it is wanted, plans with it."""
 
     def __call__(self, path: str, expected_sha256: str, *, is_wanted: bool) -> str:
-        """Return the name of the model in use then; raises DiffPlannerError or TimeoutError."""
+        """Return the name of the model in use then; raises DiffPlannerError."""
 
 
 class ModelService:
@@ -45,9 +45,9 @@ class ModelService:
             response.success = True
             verb = "plans with" if request.activate else "can be loaded; still plans with"
             response.message = f"{request.path}: {verb} {response.model_id}"
-        except (DiffPlannerError, TimeoutError) as error:
+        except DiffPlannerError as error:
             response.success = False
-            response.message = str(error) or "the model in use did not come to an end of its cycle"
+            response.message = str(error)
         except Exception as error:
             response.success = False
             response.message = f"unexpected {type(error).__name__}: {error}"

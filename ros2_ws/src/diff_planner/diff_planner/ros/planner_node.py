@@ -90,6 +90,7 @@ class PlannerNode(GivenParameters, LifecycleNode):
         self._inputs: InputSubscriptions | None = None
         self._plan_ids = 0
         self._idle = StatusReport(0, PlannerState.UNCONFIGURED, reason="not configured")
+        self._refusal: StatusReport | None = None
         self._is_enabled = bool(self.get_parameter("enabled").value)
         self._vital: set[str] = set()
         is_shadow = bool(self.get_parameter("shadow").value)
@@ -123,6 +124,7 @@ class PlannerNode(GivenParameters, LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load and warm the model, subscribe."""
+        self._refusal = None
         try:
             self._configure()
         except Exception as error:
@@ -132,6 +134,7 @@ class PlannerNode(GivenParameters, LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to plan and publish."""
         assert self._runtime is not None
+        self._refusal = None
         try:
             self._runtime.activate()
         except DiffPlannerError as error:
@@ -145,6 +148,7 @@ class PlannerNode(GivenParameters, LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the model and unsubscribe."""
+        self._refusal = None
         self._release()
         self._idle = StatusReport(0, PlannerState.UNCONFIGURED, reason="not configured")
         return TransitionCallbackReturn.SUCCESS
@@ -152,6 +156,7 @@ class PlannerNode(GivenParameters, LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Publish a plan that stops, and release everything."""
         self._rest("shutting down: this plan ends in a standstill and none follows")
+        self._refusal = None
         self._release()
         self._idle = StatusReport(0, PlannerState.UNCONFIGURED, reason="shut down")
         return TransitionCallbackReturn.SUCCESS
@@ -242,9 +247,9 @@ class PlannerNode(GivenParameters, LifecycleNode):
             logging.getLogger("diff_planner").exception("unexpected failure")
         fault = FaultBit.NONE if isinstance(error, ConfigError) else FaultBit.MODEL
         words = str(error) or type(error).__name__
-        self._idle = StatusReport(0, PlannerState.FAULT, faults=fault, reason=words)
+        self._refusal = StatusReport(0, PlannerState.FAULT, faults=fault, reason=words)
         self.get_logger().error(f"cannot start: {words}")
-        self.board.say(self._idle)
+        self.board.say(self._refusal)
         return TransitionCallbackReturn.FAILURE
 
     def _start_watchdog(self, period_s: float) -> None:
@@ -262,12 +267,8 @@ class PlannerNode(GivenParameters, LifecycleNode):
         if runtime is not None:
             runtime.tick()
         if self.board.is_silent_for(self._period_s):
-            if runtime is None:
-                self.board.say(self._idle)
-            elif runtime.is_lock_step and runtime.has_said_plan:
-                self.board.repeat()
-            else:
-                self.board.say(runtime.waiting_report())
+            idle = self._idle if runtime is None else runtime.report_without_plan()
+            self.board.say(self._refusal or idle)
         self.board.diagnose(self._now_ns())
 
     def _now_ns(self) -> int:

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent import futures
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -29,7 +30,7 @@ from diff_planner.ros.inference_thread import (
 from diff_planner.ros.inputs import InputSubscriptions
 from diff_planner.ros.outputs import Outputs
 from diff_planner.ros.status_board import StatusBoard
-from diff_planner.types import FaultBit, FloatArray, Message, PlannerOutput, PlannerState
+from diff_planner.types import FaultBit, FloatArray, Message, PlannerOutput, PlannerState, Source
 
 logger = logging.getLogger("diff_planner")
 
@@ -161,7 +162,7 @@ class PlanningRuntime:
         """Plan with another model from the next cycle on; the old one is released.
 
         Raises:
-            TimeoutError: the present model does not come to an end.
+            BackendError: the present model does not come to an end; it stays in use.
         """
 
         def change() -> None:
@@ -176,7 +177,8 @@ class PlanningRuntime:
         """Forget everything but the calibration: time is another one now."""
         self._around.watch_clock.jump()
         self._around.board.note(FaultBit.CLOCK_JUMP, reason)
-
+        if self.is_lock_step:  # its thread takes /clock itself, in its place among the messages
+            return
         with self._gate:
             self._tickets += 1  # what is being planned belongs to the old time
 
@@ -184,6 +186,7 @@ class PlanningRuntime:
             with nullcontext() if self._thread is None else self._thread.lock:
                 self.collect_latched()
                 self._loop.reset(reason, self._around.watch_clock.now_ns())
+            self._has_cycle = False  # waits for inputs of the new time
 
         self._between_cycles(change)
 
@@ -203,8 +206,17 @@ class PlanningRuntime:
             if has_lock:
                 thread.lock.release()
 
-    def waiting_report(self) -> StatusReport:
-        """Return what to say in a period without a plan."""
+    def report_without_plan(self) -> StatusReport:
+        """Return what to say in a period without a plan.
+
+        A cycle that comes a little later than a period is no news, and after two the watchdog
+        speaks: until then the state stays what it was.
+        """
+        if self._has_cycle and self.is_active:
+            return replace(self._around.board.said, source=Source.UNKNOWN)
+        return self._waiting_report()
+
+    def _waiting_report(self) -> StatusReport:
         health = self._loop.assembler.presence()
         lacks = [entry.reason for entry in health if entry.reason]
         faults = FaultBit.NONE
@@ -225,19 +237,22 @@ class PlanningRuntime:
             seed=self.config.model.seed,
         )
 
-    @property
-    def has_said_plan(self) -> bool:
-        """Whether a plan went out since the activation."""
-        return self._has_cycle
-
     def _between_cycles(self, change: Callable[[], None], timeout_s: float | None = None) -> None:
         thread = self._thread
         if thread is None:
             change()
             return
         done = thread.between_cycles(change)
-        if timeout_s is not None:
+        if timeout_s is None:
+            return
+        try:
             done.result(timeout_s)
+        except futures.TimeoutError:
+            if done.cancel():  # else it would be done whenever the network comes back
+                raise BackendError(
+                    f"the model in use did not come to an end of its cycle within {timeout_s:g} s"
+                ) from None
+            done.result()
 
     def _why_overdue(self, thread: InferenceThread, *, has_lock: bool) -> tuple[str, FaultBit]:
         if not has_lock:

@@ -34,8 +34,13 @@ class StatusBoard:
 
     @property
     def report(self) -> StatusReport:
-        """What was said last."""
+        """What was published last."""
         return self._report
+
+    @property
+    def said(self) -> StatusReport:
+        """The same without what was noted beside it."""
+        return self._said
 
     def note(self, fault: FaultBit, sentence: str) -> None:
         """Have the statuses of the next second carry a fault beside their own."""
@@ -59,10 +64,6 @@ class StatusBoard:
             self._report = self._completed(report)
             self._outputs.publish_status(self._report, self.model, self.counters)
             self._said_s = time.monotonic()
-
-    def repeat(self) -> None:
-        """Publish the last status again."""
-        self.say(self._said)
 
     def is_silent_for(self, period_s: float) -> bool:
         """Tell that nothing was said for a period."""
