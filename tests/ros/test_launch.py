@@ -148,8 +148,10 @@ def test_the_node_configures_itself_waits_for_inputs_and_ends_well_on_ctrl_c(gra
 
 @launch_pytest.fixture
 def planner_in_namespace(graph, tmp_path):
-    config = tmp_path / "planner.yaml"
-    config.write_text("vehicle: {length_m: 9, width_m: 2.5}\nsafety: {max_lateral_shift_m: 0.6}\n")
+    config = tmp_path / "params.yaml"
+    values = "{vehicle: {length_m: 9.0, width_m: 2.5}, safety: {max_lateral_shift_m: 0.6}}"
+    # By its full name, which a value of /** could not override.
+    config.write_text(f"/car/diff_planner: {{ros__parameters: {values}}}\n")
     vehicle = tmp_path / "vehicle.yaml"
     vehicle.write_text("length_m: 4\n")
     arguments = {"params_file": str(config), "vehicle": str(vehicle)}
