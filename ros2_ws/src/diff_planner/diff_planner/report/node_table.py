@@ -44,7 +44,7 @@ class NodeSummary:
 
     @property
     def planned_share(self) -> float | None:
-        """Share of anchor messages that got a plan with their stamp, 0..1; None where none was sent."""
+        """Share of anchor messages that got a plan with their stamp, 0..1; None without any."""
         return self.planned_anchors / self.anchors if self.anchors else None
 
 
