@@ -16,6 +16,7 @@ from rclpy.node import Node
 
 from diff_planner.config import InputsConfig
 from diff_planner.data.input_streams import ACCELERATION, COMMAND, LIDAR, ODOMETRY, ROUTE
+from diff_planner.data.typestore import typestore
 from diff_planner.ros.inbox import Arrival, Inbox
 from diff_planner.ros.inference_thread import CLOCK
 from diff_planner.ros.message_classes import message_class
@@ -147,6 +148,8 @@ class InputSubscriptions:
             if self.is_active or topic.role in _KEPT:
                 self.inbox.put(Arrival(topic.topic, msgtype, data, self._steady_ns()))
 
+        # The decoder is made here, 0.15 s for all types: in the first cycle it would come too late.
+        typestore().get_msgdef(msgtype)
         options = subscription_options(
             self._node, topic.role, topic.topic, self._on_mismatch, lock_step=self._is_lock_step
         )
