@@ -26,7 +26,7 @@ SLOW := (slow or browser or ros or realdata) and not gpu and not tensorrt
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
 unexport LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION
 
-.PHONY: help demo node-demo test test-fast test-core test-slow test-gpu golden bench lint docs format lock upgrade setup setup-dev clean
+.PHONY: help demo node-demo test test-fast test-core test-slow test-gpu golden bench bench-ros lint docs format lock upgrade setup setup-dev clean
 
 help: ## say what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -64,6 +64,9 @@ lint: $(SETUP_DEV) ## ruff and mypy
 bench: $(SETUP) ## time of each stage of the sample bag's replay; time of scoring 80 candidates
 	$(VENV)/bin/python bench/replay_speed.py
 	$(VENV)/bin/python bench/score_speed.py
+
+bench-ros: $(SETUP) ## raw sensors over DDS by transport, and the node in real time; seven minutes
+	source tools/ros_env.sh && python bench/dds_transport.py --check && python bench/node_speed.py --check
 
 docs: $(SETUP) ## write the tables of topics and parameters into the package README
 	source tools/ros_env.sh; python -m diff_planner.ros.parameter_table; python -m diff_planner.ros.topic_table
