@@ -13,7 +13,12 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
-from diff_planner.ros.launch_values import OUTPUTS, is_true, parameters_from, vehicle_parameters
+from diff_planner.ros.launch_values import (
+    is_true,
+    parameters_from,
+    vehicle_parameters,
+    view_remappings,
+)
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -103,14 +108,13 @@ def _parameters(given: dict[str, str]) -> list[Any]:
 
 
 def _rviz(given: dict[str, str]) -> Node:
-    """RViz's configuration names topics at the root; remapping moves them into the namespace."""
-    share = get_package_share_directory("diff_planner")
+    view = f"{get_package_share_directory('diff_planner')}/rviz/planner.rviz"
     return Node(
         package="rviz2",
         executable="rviz2",
         namespace=given["namespace"],
-        arguments=["-d", f"{share}/rviz/planner.rviz"],
+        arguments=["-d", view],
         parameters=[{"use_sim_time": is_true("use_sim_time", given["use_sim_time"] or "false")}],
-        remappings=[(f"/planning/{name}", f"planning/{name}") for name in OUTPUTS],
+        remappings=view_remappings(view, shadow=is_true("shadow", given["shadow"] or "false")),
         output="log",
     )

@@ -16,6 +16,7 @@ from diff_planner.ros.launch_values import (
     parameters_from,
     player_arguments,
     vehicle_parameters,
+    view_remappings,
 )
 from diff_planner.ros.parameter_specs import settings_from
 
@@ -151,6 +152,16 @@ def test_in_a_namespace_topics_move_there_unless_they_are_there_or_absolute():
 def test_a_plan_recorded_inside_or_outside_of_the_namespace_is_the_reference(topic):
     remap = f"{topic}:=/car/planning/reference_trajectory"
     assert player_arguments([topic], "car") == ["--remap", remap]
+
+
+@pytest.mark.parametrize(
+    ("shadow", "markers"), [(False, "planning/markers"), (True, "planning/shadow/markers")]
+)
+def test_the_view_for_rviz_moves_into_a_namespace_and_beside_control(shadow, markers):
+    rules = view_remappings(PACKAGE.parent / "rviz" / "planner.rviz", shadow=shadow)
+    assert ("/planning/markers", markers) in rules
+    assert ("/sensing/lidar/top/pointcloud", "sensing/lidar/top/pointcloud") in rules
+    assert all(new.endswith(old.rpartition("/")[2]) and new[0] != "/" for old, new in rules)
 
 
 def test_launch_files_run_under_a_python_that_has_only_yaml_beside_ros():

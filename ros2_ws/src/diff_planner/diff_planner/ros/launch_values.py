@@ -6,6 +6,7 @@ file imports nothing that apt does not bring: no rclpy, pydantic or rosbags.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,19 @@ def player_arguments(topics: Iterable[str], namespace: str) -> list[str]:
 def _planning_names() -> list[str]:
     homes = ("planning", "planning/shadow")
     return [REFERENCE_TOPIC, *(f"{home}/{name}" for home in homes for name in OUTPUTS)]
+
+
+def view_remappings(view: str | Path, *, shadow: bool) -> list[tuple[str, str]]:
+    """Return what moves the topics of an RViz file, which stand at the root, into RViz's namespace.
+
+    Args:
+        view: the file.
+        shadow: whether to show what a node in shadow mode publishes.
+    """
+    text = Path(view).read_text(encoding="utf-8")
+    topics = sorted(set(re.findall(r"^ +Value: (/\S+)$", text, re.MULTILINE)) - set(_ABSOLUTE))
+    home = "/planning/shadow/" if shadow else "/planning/"
+    return [(topic, topic.replace("/planning/", home, 1).removeprefix("/")) for topic in topics]
 
 
 def is_true(name: str, text: str) -> bool:
