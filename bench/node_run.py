@@ -25,7 +25,6 @@ from diff_planner.ros.parameter_file import write_parameter_file
 _SAMPLE_S = 0.5
 _START_S, _END_S = 60.0, 30.0
 """Longest time to start and to end, beside the time of the load."""
-_TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 
 
 class ProcessWatch:
@@ -37,8 +36,8 @@ class ProcessWatch:
         self._stopped = threading.Event()
         self.rss_kb: list[tuple[float, int]] = []
         """(steady seconds, resident memory)."""
-        self.cpu_s: list[tuple[float, dict[int, float]]] = []
-        """(steady seconds, by thread: CPU time since its start)."""
+        self.used: list[tuple[float, dict[int, tuple[float, float]]]] = []
+        """(steady seconds, by thread: seconds that it ran, and that it waited for a core)."""
         self.names: dict[int, str] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -48,16 +47,21 @@ class ProcessWatch:
         self._stopped.set()
         self._thread.join()
 
-    def cores(self, begin_s: float, end_s: float) -> dict[int, float]:
-        """Return by thread how many cores it used from `begin_s` to `end_s`."""
-        inside = [sample for sample in self.cpu_s if begin_s <= sample[0] <= end_s]
+    def cores(self, begin_s: float, end_s: float) -> dict[int, tuple[float, float]]:
+        """Return by thread how many cores it used in that time, and how many it lacked.
+
+        The second is the share of time in which it could have run and others did.
+        """
+        inside = [sample for sample in self.used if begin_s <= sample[0] <= end_s]
         if len(inside) < 2:
             return {}
         (first_s, before), (last_s, after) = inside[0], inside[-1]
-        return {
-            thread: (used - before.get(thread, 0.0)) / (last_s - first_s)
-            for thread, used in after.items()
-        }
+        found = {}
+        for thread, (ran_s, waited_s) in after.items():
+            ran_before_s, waited_before_s = before.get(thread, (0.0, 0.0))
+            span_s = last_s - first_s
+            found[thread] = ((ran_s - ran_before_s) / span_s, (waited_s - waited_before_s) / span_s)
+        return found
 
     def _run(self) -> None:
         while not self._stopped.wait(_SAMPLE_S):
@@ -65,15 +69,14 @@ class ProcessWatch:
             with suppress(OSError):
                 now_s, pages = time.monotonic(), (self._root / "statm").read_text().split()[1]
                 self.rss_kb.append((now_s, int(pages) * os.sysconf("SC_PAGE_SIZE") // 1024))
-                self.cpu_s.append((now_s, dict(self._threads())))
+                self.used.append((now_s, self._threads()))
 
-    def _threads(self) -> list[tuple[int, float]]:
-        found = []
+    def _threads(self) -> dict[int, tuple[float, float]]:
+        found = {}
         for task in (self._root / "task").iterdir():
-            name, _, rest = (task / "stat").read_text().rpartition(")")
-            fields = rest.split()
-            self.names[int(task.name)] = name.partition("(")[2]
-            found.append((int(task.name), (int(fields[11]) + int(fields[12])) * _TICK_S))
+            ran_ns, waited_ns, _ = map(int, (task / "schedstat").read_text().split())
+            self.names[int(task.name)] = (task / "comm").read_text().strip()
+            found[int(task.name)] = (ran_ns * 1e-9, waited_ns * 1e-9)
         return found
 
 

@@ -82,6 +82,8 @@ class Figures:
     rss_mb: list[float]
     """At the end of each loop."""
     node_cores: float
+    lacked_cores: float
+    """What the node could have used beside them, had other processes not run."""
     thread_cores: dict[str, float]
     """Busiest threads, by name and number."""
     sender_cores: float
@@ -147,7 +149,7 @@ def figures_of(name: str, run: NodeRun, stamps_ns: list[int], loops: int = 1) ->
     arrivals_s = [arrival_s for _, _, arrival_s in plans]
     begin_s, end_s = arrivals_s[0], arrivals_s[-1]
     cores = run.watch.cores(begin_s, end_s)
-    busiest = sorted(cores, key=lambda thread: -cores[thread])[:6]
+    busiest = sorted(cores, key=lambda thread: -cores[thread][0])[:6]
     sources = Counter(Source(source).name for _, source, _ in plans)
     return Figures(
         name=name,
@@ -164,8 +166,9 @@ def figures_of(name: str, run: NodeRun, stamps_ns: list[int], loops: int = 1) ->
         states=heard["states"],
         reasons=heard["reasons"],
         rss_mb=_rss_by_loop(run, stamps_ns, loops),
-        node_cores=sum(cores.values()),
-        thread_cores={f"{run.watch.names[t]} {t}": cores[t] for t in busiest},
+        node_cores=sum(used for used, _ in cores.values()),
+        lacked_cores=sum(lacked for _, lacked in cores.values()),
+        thread_cores={f"{run.watch.names[t]} {t}": cores[t][0] for t in busiest},
         sender_cores=run.sender["cpu_share"],
     )
 
@@ -262,7 +265,11 @@ def print_figures(figures: Figures, bounds: Bounds) -> None:
         ("states", ", ".join(f"{k} {v}" for k, v in figures.states.items())),
         *(("reason", f"{count} x {words}") for words, count in figures.reasons.items()),
         ("memory at ends of loops", ", ".join(f"{mb:.1f}" for mb in figures.rss_mb) + " MB"),
-        ("cores", f"node {figures.node_cores:.2f}, sender {figures.sender_cores:.2f}"),
+        (
+            "cores",
+            f"node {figures.node_cores:.2f} (waited for {figures.lacked_cores:.2f} more), "
+            f"sender {figures.sender_cores:.2f}",
+        ),
         ("threads", ", ".join(f"{k}: {v:.2f}" for k, v in figures.thread_cores.items())),
     ]
     if figures.growth_mb is not None:

@@ -24,6 +24,7 @@ def make_figures(**changes):
         reasons={},
         rss_mb=[300.0, 310.0, 310.5, 311.0, 311.5],
         node_cores=0.3,
+        lacked_cores=0.0,
         thread_cores={},
         sender_cores=0.1,
     )
