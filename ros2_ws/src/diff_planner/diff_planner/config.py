@@ -69,6 +69,12 @@ class StreamConfig(ConfigModel):
     tolerance_s: float = Field(0.06, gt=0, le=1, description="Largest stamp distance to anchor.")
 
 
+class NavigationConfig(StreamConfig):
+    """What the navigation says: the newest message counts until the next."""
+
+    tolerance_s: float = Field(1.0, gt=0, le=1, description="Age that its health is shown against.")
+
+
 def _default_cameras() -> dict[str, CameraInputConfig]:
     return {
         name: CameraInputConfig(
@@ -106,12 +112,12 @@ class InputsConfig(ConfigModel):
         StreamConfig(topic="/localization/acceleration"),
         description="geometry_msgs AccelWithCovarianceStamped; without it, from the odometry.",
     )
-    nav_command: StreamConfig | None = Field(
-        StreamConfig(topic="/navigation/command", tolerance_s=1.0),
+    nav_command: NavigationConfig | None = Field(
+        NavigationConfig(topic="/navigation/command"),
         description="diff_planner_msgs NavCommand.",
     )
-    route: StreamConfig | None = Field(
-        StreamConfig(topic="/navigation/route", tolerance_s=1.0),
+    route: NavigationConfig | None = Field(
+        NavigationConfig(topic="/navigation/route"),
         description="diff_planner_msgs Route.",
     )
     tf_static: str = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -11,7 +12,15 @@ from diff_planner.data.encode_status import Counters, ModelLabel, StatusReport
 from diff_planner.ros.outputs import Outputs
 from diff_planner.types import FaultBit, PlannerState
 
+logger = logging.getLogger("diff_planner")
+
 _DIAGNOSTICS_PERIOD_S = 1.0
+_LOG_PERIOD_S = 1.0
+_LEVELS = {
+    PlannerState.DEGRADED: logging.WARNING,
+    PlannerState.FALLBACK: logging.ERROR,
+    PlannerState.FAULT: logging.ERROR,
+}
 _NOTICE_S = 1.0
 """How long something that happened at one moment stays in the status."""
 
@@ -23,7 +32,8 @@ class StatusBoard:
         """Begin with nothing said."""
         self._outputs = outputs
         self._lock = threading.RLock()
-        self._said_s = self._diagnosed_s = -1e9
+        self._said_s = self._diagnosed_s = self._logged_s = -1e9
+        self._logged = PlannerState.UNKNOWN
         self._said = self._report = StatusReport(0, PlannerState.UNCONFIGURED)
         self._notices: dict[str, tuple[FaultBit, float]] = {}
         self._mismatches: dict[str, tuple[str, bool]] = {}
@@ -64,10 +74,12 @@ class StatusBoard:
             self._report = self._completed(report)
             self._outputs.publish_status(self._report, self.model, self.counters)
             self._said_s = time.monotonic()
+            self._log_change()
 
     def is_silent_for(self, period_s: float) -> bool:
         """Tell that nothing was said for a period."""
-        return time.monotonic() - self._said_s >= period_s
+        # Asked a few times in a period: a tenth early is nearer to it than a quarter late.
+        return time.monotonic() - self._said_s >= 0.9 * period_s
 
     def diagnose(self, stamp_ns: int) -> None:
         """Publish diagnostics if the last ones are a second old."""
@@ -79,6 +91,15 @@ class StatusBoard:
             self._outputs.publish_diagnostics(
                 stamp_ns, self._report, self.model, self.counters, self.timing, words
             )
+
+    def _log_change(self) -> None:
+        """Log a state that differs from the last one logged; a flickering one no more than 1 Hz."""
+        report, now_s = self._report, time.monotonic()
+        if report.state == self._logged or now_s - self._logged_s < _LOG_PERIOD_S:
+            return
+        level = _LEVELS.get(report.state, logging.INFO)
+        logger.log(level, "%s: %s", report.state.name, report.reason or "all inputs healthy")
+        self._logged, self._logged_s = report.state, now_s
 
     def _completed(self, report: StatusReport) -> StatusReport:
         now_s = time.monotonic()
