@@ -18,16 +18,17 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.srv import SetParametersAtomically
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from diff_planner.data.typestore import typestore
+from diff_planner.ros.callback_guard import spin_until
 from diff_planner.ros.message_classes import message_class
 from diff_planner.ros.planner_node import PlannerNode
 from diff_planner.types import FaultBit, PlannerState, Source
 from faulty_backend import Loader
-from ros_sensors import Sensors, load_sensors
+from ros_sensors import Sensors, load_sensors, silent
 
 OUTPUTS = {
     "trajectory": "diff_planner_msgs/msg/Trajectory",
@@ -88,53 +89,46 @@ class Plan(NamedTuple):
 
 
 class Spinner(threading.Thread):
-    """Spins one node until it is closed; what it raises is raised again there."""
+    """Spins one node, as the planner's own process does, until it is closed."""
 
     def __init__(self, context, node):
         super().__init__(name=f"spin {node.get_name()}", daemon=True)
-        self.executor = SingleThreadedExecutor(context=context)
-        self.executor.add_node(node)
-        self._is_closed = False
-        self._error = None
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(node)
+        self._is_closed = threading.Event()
 
     def run(self):
-        try:
-            while not self._is_closed:
-                self.executor.spin_once(timeout_sec=0.05)
-        except ExternalShutdownException:
-            pass
-        except Exception as error:
-            self._error = error
+        spin_until(self._is_closed, self._executor)
 
     def close(self):
-        self._is_closed = True
+        self._is_closed.set()
         self.join()
-        self.executor.shutdown()
-        if self._error is not None:
-            raise self._error
+        self._executor.shutdown()
 
 
 class Ear:
     """Receives everything that the planner says."""
 
-    def __init__(self, context, namespace=""):
+    def __init__(self, context, prefix="/planning"):
         self.node = rclpy.create_node("ear", context=context)
-        self.heard = {name: [] for name in (*OUTPUTS, "diagnostics")}
-        self._raw = {name: [] for name in self.heard}
+        self.heard, self._raw = {}, {}
         self.wrong = []
         """Sentences on numbers that are not finite."""
         self.count = 0
         for name, msgtype in OUTPUTS.items():
-            self._listen(name, msgtype, f"{namespace}/planning/{name}", _DEEP)
-        self._listen("diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "/diagnostics", _DEEP)
+            self.listen(name, msgtype, f"{prefix}/{name}")
+        self.listen("diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "/diagnostics")
         self._spinner = Spinner(context, self.node)
         self._spinner.start()
 
-    def _listen(self, name, msgtype, topic, qos):
+    def listen(self, name, msgtype, topic, qos=_DEEP):
+        """Receive a topic as `heard[name]`; return the subscription."""
+        self.heard[name], self._raw[name] = [], []
+
         def take(data):
             self._raw[name].append((msgtype, data, time.monotonic_ns()))
 
-        self.node.create_subscription(message_class(msgtype), topic, take, qos, raw=True)
+        return self.node.create_subscription(message_class(msgtype), topic, take, qos, raw=True)
 
     def take(self, *names):
         """Decode and check what has come since the last time on some outputs, or on all.
@@ -182,15 +176,30 @@ class Graph:
         is_simulated=False,
         has_node=True,
         is_started=True,
-        without_sensors=(),
+        without=(),
+        broken=(),
+        prefix="/planning",
     ):
+        """Start all.
+
+        Args:
+            bag: of the sensors.
+            parameters: of the node, by name.
+            is_simulated: everything goes by /clock, which the sensors publish.
+            has_node: False for one that the test starts itself.
+            is_started: configured and activated.
+            without: sensors that are not there.
+            broken: sensors that are silent at first.
+            prefix: where plans are listened for.
+        """
         self.domain = random.SystemRandom().randint(1, 101)
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         self._contexts = [self._context() for _ in range(2 if has_node else 1)]
         self.loader = Loader()
-        self.ear = Ear(self._contexts[0])
-        sensors = {k: v for k, v in load_sensors(bag).items() if k not in without_sensors}
+        self.ear = Ear(self._contexts[0], prefix)
+        sensors = {k: v for k, v in load_sensors(bag).items() if k not in without}
         self.sensors = Sensors(self._contexts[0], sensors, is_simulated=is_simulated)
+        self.sensors.break_(*broken, fault=silent)
         self._clients = {}
         self._plans, self._by_id, self._joined = [], {}, 0
         self.node = self.spinner = None
@@ -210,13 +219,15 @@ class Graph:
         )
         if is_started:
             self.node.trigger_configure()
-            self.node.trigger_activate()
+            if self.node.is_configured:
+                self.node.trigger_activate()
         self.spinner = Spinner(self._contexts[1], self.node)
         self.spinner.start()
 
     @property
     def backend(self):
-        return self.loader.newest
+        """The one that plans."""
+        return self.node._runtime.planner.backend
 
     @property
     def plans(self):
@@ -319,6 +330,11 @@ class Graph:
         """The label of the node's lifecycle state."""
         current = self.call(GetState, "/diff_planner/get_state").current_state
         return {State.PRIMARY_STATE_ACTIVE: "active"}.get(current.id, current.label)
+
+    @property
+    def said(self):
+        """State and reason of the newest status."""
+        return PlannerState(self.status.state), self.status.reason
 
     def set_parameters(self, **values):
         """Set parameters as a whole; double underscores stand for dots."""

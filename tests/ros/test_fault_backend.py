@@ -150,12 +150,12 @@ def test_while_the_network_hangs_the_fallback_ends_in_a_standstill_and_statuses_
 
 def test_a_model_that_is_asked_for_while_the_network_hangs_is_not_put_to_work_later(graph):
     hanging, _ = hang(graph)
-    count = len(graph.loader.backends)
+    in_use = graph.backend
     answer = graph.call(LoadModel, "/diff_planner/load_model", path="nano", activate=True)
     assert not answer.success
     assert "did not come to an end" in answer.message
-    in_use, refused = graph.loader.backends[count - 1 :]
-    assert refused.is_closed
+    assert graph.loader.newest is not in_use
+    assert graph.loader.newest.is_closed
     in_use.fault = None
     hanging.release()
     graph.until_nominal()
@@ -179,7 +179,7 @@ def test_a_network_that_never_comes_back_is_left_behind_and_said(moment_bag):
         assert not graph.transition("activate")
         graph.wait_for_status("the network hangs in an earlier cycle", state=PlannerState.FAULT)
         assert graph.transition("cleanup")
-        assert not graph.backend.is_closed
+        assert not graph.loader.newest.is_closed
         assert graph.transition("configure")
         assert graph.transition("activate")
         graph.until_nominal()

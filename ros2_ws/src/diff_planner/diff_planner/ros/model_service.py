@@ -6,6 +6,7 @@ import threading
 from typing import Any, Protocol
 
 from diff_planner_msgs.srv import LoadModel
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
 
@@ -26,7 +27,10 @@ class ModelService:
         """Offer the service."""
         self._node, self._load = node, load
         self._one_at_a_time = threading.Lock()
-        node.create_service(LoadModel, "~/load_model", self._answer)
+        # In the node's own group nothing else would be called back while an answer is awaited: no
+        # sensor either.
+        group = MutuallyExclusiveCallbackGroup()
+        node.create_service(LoadModel, "~/load_model", self._answer, callback_group=group)
 
     async def _answer(self, request: Any, response: Any) -> Any:  # noqa: ANN401 - rclpy's
         done = Future(executor=self._node.executor)

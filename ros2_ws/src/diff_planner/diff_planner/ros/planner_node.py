@@ -29,6 +29,7 @@ from diff_planner.errors import ConfigError, DiffPlannerError
 from diff_planner.inference import load_backend
 from diff_planner.inference.backend import Backend
 from diff_planner.resources import model_folder
+from diff_planner.ros.callback_guard import refuse_unknown_transitions, spin_until
 from diff_planner.ros.clock import WatchClock
 from diff_planner.ros.inputs import InputSubscriptions, input_topics
 from diff_planner.ros.log_forwarding import forward_logs
@@ -56,8 +57,6 @@ _DEFAULT_PERIOD_S = 0.1
 _TICKS_A_PERIOD = 4
 _CHECK_PERIOD_S = 1.0
 _TRANSFORM_WAIT_S = 3.0
-_SPIN_S = 0.05
-"""Longest time until a signal is seen."""
 LoadBackend = Callable[[Settings], Backend]
 
 
@@ -104,6 +103,7 @@ class PlannerNode(GivenParameters, LifecycleNode):
         )
         self.create_service(SetBool, "~/enable", self._on_enable)
         self._models = ModelService(self, self._load_and_swap)
+        refuse_unknown_transitions(self)
         self.add_on_set_parameters_callback(self._on_parameters)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(
@@ -137,7 +137,7 @@ class PlannerNode(GivenParameters, LifecycleNode):
         self._refusal = None
         try:
             self._runtime.activate()
-        except DiffPlannerError as error:
+        except Exception as error:
             return self._refused(error)
         return super().on_activate(state)
 
@@ -159,6 +159,12 @@ class PlannerNode(GivenParameters, LifecycleNode):
         self._refusal = None
         self._release()
         self._idle = StatusReport(0, PlannerState.UNCONFIGURED, reason="shut down")
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release everything after a transition that raised: the node is unconfigured then."""
+        self._rest("a transition failed: this plan ends in a standstill and none follows")
+        self._release()
         return TransitionCallbackReturn.SUCCESS
 
     def destroy_node(self) -> None:
@@ -358,8 +364,7 @@ def main(args: list[str] | None = None) -> int:
             node.trigger_configure()
             if node.is_configured:
                 node.trigger_activate()
-        while not stop.is_set():
-            executor.spin_once(timeout_sec=_SPIN_S)
+        spin_until(stop, executor)
         return 0
     finally:
         if node is not None:

@@ -164,14 +164,14 @@ class PlanningRuntime:
         Raises:
             BackendError: the present model does not come to an end; it stays in use.
         """
+        old = self.planner.backend
 
         def change() -> None:
-            old = self.planner.backend
             self.planner.use(backend)
             self._around.board.model = ModelLabel.of(backend)
-            old.close()
 
         self._between_cycles(change, timeout_s=5.0)
+        old.close()  # takes tens of milliseconds: not in the time of a cycle
 
     def clock_jumped(self, reason: str) -> None:
         """Forget everything but the calibration: time is another one now."""
