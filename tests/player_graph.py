@@ -1,7 +1,6 @@
 """A graph of its own for tests of the bag player and the recorder, and stand-ins for the node."""
 
 import os
-import random
 import threading
 import time
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import UInt64
 
+from diff_planner.ros.domain import free_domain_id
 from diff_planner.ros.message_classes import message_class
 from diff_planner.ros.plan_recorder import SpinThread
 
@@ -24,11 +24,11 @@ LATCHED = QoSProfile(
 
 @contextmanager
 def own_graph():
-    """Yield a context in a random domain that only this machine sees."""
+    """Yield a context in a domain of its own that only this machine sees."""
     before = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE")
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=random.SystemRandom().randint(1, 101))
+    rclpy.init(context=context, domain_id=free_domain_id())
     try:
         yield context
     finally:

@@ -15,6 +15,7 @@ from diff_planner.data.cdr import stamp_ns
 from diff_planner.data.play_schedule import PlaySchedule
 from diff_planner.errors import MissingInputError
 from diff_planner.ros.bag_player import BagPlayer
+from diff_planner.ros.domain import is_free
 from diff_planner.ros.lock_step import LockStep
 from diff_planner.ros.message_classes import message_class
 from diff_planner.ros.node_contact import NodeContact
@@ -257,3 +258,10 @@ def test_a_type_that_is_not_installed_is_named_with_its_package():
         message_class("nobody_msgs/msg/Thing")
     with pytest.raises(MissingInputError, match="type std_msgs/msg/Thing is not installed"):
         message_class("std_msgs/msg/Thing")
+
+
+def test_the_domain_of_a_graph_is_taken_while_it_lives():
+    with own_graph() as context, node_of(context, "somebody"):
+        domain_id = context.get_domain_id()
+        assert not is_free(domain_id)
+    assert is_free(domain_id)

@@ -128,8 +128,12 @@ def test_a_second_loop_of_the_bag_gives_the_plans_of_the_first(sample_bag, tmp_p
     """The clock jumps back, and the node forgets what it knew."""
     path = tmp_path / "plans.mcap"
     ros = ["--ros", "--with-node", "--lock-step", "--loops", "2"]
-    assert main(["replay", str(sample_bag), "--out", str(path), *ros]) == 0
+    figures = tmp_path / "figures.json"
+    words = ["replay", str(sample_bag), "--out", str(path), *ros, "--json", str(figures)]
+    assert main(words) == 0
+    assert json.loads(figures.read_text())["lost_plans"] == 0
     plans = sorted(plans_of(path), key=lambda plan: plan.plan_id)
+    assert [plan.plan_id for plan in plans] == list(range(1, 21))
     first, second = plans[:10], plans[10:]
     for a, b in zip(first, second, strict=True):
         assert (stamp_of(a), a.source) == (stamp_of(b), b.source)

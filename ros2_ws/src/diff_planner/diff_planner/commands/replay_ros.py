@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import math
 import os
-import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -54,8 +53,6 @@ from diff_planner.types import Message, Source
 if TYPE_CHECKING:
     from diff_planner.ros.graph_replay import GraphRequest, GraphRun
 
-_DOMAINS = (1, 101)
-"""Higher ones meet the ports that Linux gives to programs."""
 _NO_ROS = (
     "--ros needs rclpy and the built diff_planner_msgs ({error}): in this repository "
     "`make setup` and `source tools/ros_env.sh`; with a full ROS 2, source its setup.bash and "
@@ -81,15 +78,16 @@ class NodeRun:
 
 
 def use_own_domain() -> None:
-    """Keep what follows apart from other ROS 2 systems: a random domain, loopback only.
+    """Keep what follows apart from other ROS 2 systems: a domain that nobody is in, loopback only.
 
     Raises:
         ConfigError: ROS is not there.
     """
     require_ros()
     from diff_planner.ros import dds
+    from diff_planner.ros.domain import free_domain_id
 
-    os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(*_DOMAINS))
+    os.environ["ROS_DOMAIN_ID"] = str(free_domain_id())
     os.environ.update(dds.environment(loopback_only=True))
 
 
