@@ -157,7 +157,7 @@ def test_a_topic_that_the_node_does_not_read_is_named(sample_bag, tmp_path, envi
 def test_a_node_process_that_ends_is_an_error_with_its_last_words(tmp_path, environment):
     log = tmp_path / "node.log"
     with (
-        pytest.raises(BackendError, match=r"ended with status -9:\n.*planner reset"),
+        pytest.raises(BackendError, match=r"ended with status -9:\n.*diff_planner"),
         NodeProcess(PlannerConfig(), log=log, environment=environment) as node,
     ):
         deadline_s = time.monotonic() + 30.0

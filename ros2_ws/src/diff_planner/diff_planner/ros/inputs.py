@@ -1,8 +1,7 @@
 """The node's subscriptions: raw messages into the inbox.
 
-Messages stay the bytes that came off the wire until a cycle needs them: making a Python message of
-every picture costs several times more than taking its bytes, and most of a 30 Hz camera's pictures
-are never looked at.
+Messages stay the bytes that came off the wire until a cycle needs them: most of a 30 Hz camera's
+pictures are never looked at, and what is looked at is read as the replay reads it.
 """
 
 from __future__ import annotations
