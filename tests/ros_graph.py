@@ -6,7 +6,6 @@ message that the node publishes is received, and none may hold a number that is 
 
 import itertools
 import os
-import random
 import threading
 import time
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from diff_planner.data.typestore import typestore
 from diff_planner.ros.callback_guard import spin_until
+from diff_planner.ros.domain import free_domain_id
 from diff_planner.ros.message_classes import message_class
 from diff_planner.ros.planner_node import PlannerNode
 from diff_planner.types import FaultBit, PlannerState, Source
@@ -192,9 +192,9 @@ class Graph:
             broken: sensors that are silent at first.
             prefix: where plans are listened for.
         """
-        self.domain = random.SystemRandom().randint(1, 101)
+        self.domain = free_domain_id()
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-        self._contexts = [self._context() for _ in range(2 if has_node else 1)]
+        self._contexts = [self.make_context() for _ in range(2 if has_node else 1)]
         self.loader = Loader()
         self.ear = Ear(self._contexts[0], prefix)
         sensors = {k: v for k, v in load_sensors(bag).items() if k not in without}
@@ -207,7 +207,8 @@ class Graph:
             self._start_node({"use_sim_time": is_simulated, **(parameters or {})}, is_started)
         self.sensors.start()
 
-    def _context(self):
+    def make_context(self):
+        """A participant of this graph."""
         context = rclpy.Context()
         rclpy.init(context=context, domain_id=self.domain)
         return context

@@ -108,6 +108,7 @@ class InputSubscriptions:
             depths = dict.fromkeys(depths, _LOCK_STEP_DEPTH)
         self.inbox = Inbox(depths)
         self._received = dict.fromkeys(depths, 0)
+        self._checked = dict.fromkeys(depths, 0)
         self._subscriptions = {t.topic: self._subscribe(t, t.types[0]) for t in self._topics}
 
     def close(self) -> None:
@@ -117,13 +118,15 @@ class InputSubscriptions:
         self._subscriptions.clear()
 
     def check_types(self) -> None:
-        """Look at topics on which nothing came yet: is another message type published there?
+        """Look at topics on which nothing came lately: is another message type published there?
 
         An accepted one is subscribed to instead; anything else is told as a mismatch.  To be
         called in the executor's thread.
         """
         for topic in self._topics:
-            if self._received[topic.topic]:
+            received, before = self._received[topic.topic], self._checked[topic.topic]
+            self._checked[topic.topic] = received
+            if received > before:
                 continue
             subscription = self._subscriptions[topic.topic]
             infos = self._node.get_publishers_info_by_topic(subscription.topic_name)

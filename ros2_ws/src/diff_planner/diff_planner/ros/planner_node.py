@@ -45,7 +45,7 @@ from diff_planner.ros.parameters import (
     read_settings,
 )
 from diff_planner.ros.periodic_thread import PeriodicThread
-from diff_planner.ros.qos import publisher_options, unused_overrides
+from diff_planner.ros.qos import is_mismatched, publisher_options, unused_overrides
 from diff_planner.ros.runtime import PlanningRuntime, Surroundings
 from diff_planner.ros.status_board import StatusBoard
 from diff_planner.ros.transform_wait import wait_for_transform
@@ -92,6 +92,7 @@ class PlannerNode(GivenParameters, LifecycleNode):
         self._refusal: StatusReport | None = None
         self._is_enabled = bool(self.get_parameter("enabled").value)
         self._vital: set[str] = set()
+        self._healed: set[str] = set()
         is_shadow = bool(self.get_parameter("shadow").value)
         self._vital.add(self.resolve_topic_name(output_topic("trajectory", is_shadow=is_shadow)))
         self._outputs = Outputs(self, self._on_mismatch, is_shadow=is_shadow)
@@ -179,7 +180,6 @@ class PlannerNode(GivenParameters, LifecycleNode):
         super().destroy_node()
 
     def _configure(self) -> None:
-        self.board.forget_mismatches()
         if self._faults:
             raise ConfigError("; ".join(self._faults))
         settings = read_settings(self)
@@ -293,6 +293,10 @@ class PlannerNode(GivenParameters, LifecycleNode):
             runtime.collect_latched()
         if self._inputs is not None:
             self._inputs.check_types()
+        healed = {topic for topic in self.board.mismatched if not is_mismatched(self, topic)}
+        # Twice in a row: what the graph knows may lag behind the event that told of it.
+        self.board.forget_mismatches(healed & self._healed)
+        self._healed = healed
 
     def _on_clock_jump(self, jump: Any) -> None:  # noqa: ANN401 - rclpy's TimeJump
         if self._runtime is None:

@@ -19,9 +19,11 @@ from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
+    QoSCompatibility,
     QoSPolicyKind,
     QoSProfile,
     ReliabilityPolicy,
+    qos_check_compatible,
     qos_policy_name_from_kind,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -157,6 +159,24 @@ def publisher_options(
             incompatible_type=lambda _: on_mismatch(name, "a subscriber has another message type"),
         ),
     }
+
+
+def is_mismatched(node: Node, topic: str) -> bool:
+    """Tell whether a topic has a publisher and a subscriber that do not fit, one of them ours.
+
+    Args:
+        node: whose endpoint it is.
+        topic: resolved name.
+    """
+    own = (node.get_name(), node.get_namespace())
+    for publisher in node.get_publishers_info_by_topic(topic):
+        for subscriber in node.get_subscriptions_info_by_topic(topic):
+            if own not in [(e.node_name, e.node_namespace) for e in (publisher, subscriber)]:
+                continue
+            fit, _ = qos_check_compatible(publisher.qos_profile, subscriber.qos_profile)
+            if fit == QoSCompatibility.ERROR or publisher.topic_type != subscriber.topic_type:
+                return True
+    return False
 
 
 def unused_overrides(node: Node) -> list[str]:

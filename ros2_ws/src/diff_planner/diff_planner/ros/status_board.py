@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from diff_planner.data.encode_status import Counters, ModelLabel, StatusReport
@@ -62,10 +62,16 @@ class StatusBoard:
         with self._lock:
             self._mismatches[topic] = (words, is_vital)
 
-    def forget_mismatches(self) -> None:
-        """The topics are made anew."""
+    @property
+    def mismatched(self) -> set[str]:
+        """Topics of which `note_mismatch` told."""
+        return set(self._mismatches)
+
+    def forget_mismatches(self, topics: Iterable[str]) -> None:
+        """These are connected again, or nobody is there any more."""
         with self._lock:
-            self._mismatches.clear()
+            for topic in topics:
+                self._mismatches.pop(topic, None)
 
     def say(self, report: StatusReport) -> None:
         """Publish a status, with what was noted beside it."""
@@ -105,13 +111,14 @@ class StatusBoard:
         now_s = time.monotonic()
         self._notices = {k: v for k, v in self._notices.items() if v[1] > now_s}
         faults, reasons = report.faults, [report.reason]
-        for sentence, (fault, _) in self._notices.items():
-            faults |= fault
-            reasons.append(sentence)
+        # First who is not connected: it explains what is missing, and a long reason is cut off.
         for topic, (words, is_vital) in self._mismatches.items():
             if is_vital:
                 faults |= FaultBit.QOS
-                reasons.append(f"{topic}: {words}")
+                reasons.insert(0, f"{topic}: {words}")
+        for sentence, (fault, _) in self._notices.items():
+            faults |= fault
+            reasons.append(sentence)
         state = report.state
         if state == PlannerState.NOMINAL and faults != report.faults:
             state = PlannerState.DEGRADED
