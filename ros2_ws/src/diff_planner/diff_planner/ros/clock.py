@@ -31,21 +31,28 @@ class WatchClock:
         self._sim_ns, self._steady_ns = sim_ns, steady_ns
         self._silence_ns = round(silence_s * 1e9)
         self._lock = threading.Lock()
-        self._told_ns = -1
-        self._told_at_ns = 0
-        self._newest_ns = 0
+        self._told_ns = 0
+        self._told_at_ns = steady_ns()
+        self._bridged_ns = 0
+        """Of the present silence of /clock: what has passed on the steady clock instead."""
+        self._now_ns = 0
 
     def now_ns(self) -> int:
-        """Return the present; never less than before, but for `jump`."""
+        """Return the present; never less than before, whatever /clock does.
+
+        Only differences have a meaning.
+        """
         if self._sim_ns is None:
             return self._steady_ns()
         with self._lock:
             told_ns, steady_ns = self._sim_ns(), self._steady_ns()
             if told_ns != self._told_ns:
-                self._told_ns, self._told_at_ns = told_ns, steady_ns
-            silent_ns = max(0, steady_ns - self._told_at_ns - self._silence_ns)
-            self._newest_ns = max(self._newest_ns, told_ns + silent_ns)
-            return self._newest_ns
+                self._hear(told_ns, steady_ns)
+            silent_ns = steady_ns - self._told_at_ns
+            if silent_ns > self._silence_ns:
+                self._now_ns += silent_ns - self._bridged_ns
+                self._bridged_ns = silent_ns
+            return self._now_ns
 
     @property
     def silent_s(self) -> float:
@@ -56,7 +63,8 @@ class WatchClock:
         with self._lock:
             return (self._steady_ns() - self._told_at_ns) / 1e9
 
-    def jump(self) -> None:
-        """Let time begin anew at what /clock says: it jumped back."""
-        with self._lock:
-            self._newest_ns = 0
+    def _hear(self, told_ns: int, steady_ns: int) -> None:
+        """Let the time pass that /clock says has passed, less what has passed in its silence."""
+        if self._told_ns > 0:  # else it begins
+            self._now_ns += max(0, told_ns - self._told_ns - self._bridged_ns)
+        self._told_ns, self._told_at_ns, self._bridged_ns = told_ns, steady_ns, 0

@@ -175,7 +175,6 @@ class PlanningRuntime:
 
     def clock_jumped(self, reason: str) -> None:
         """Forget everything but the calibration: time is another one now."""
-        self._around.watch_clock.jump()
         self._around.board.note(FaultBit.CLOCK_JUMP, reason)
         if self.is_lock_step:  # its thread takes /clock itself, in its place among the messages
             return
