@@ -1,0 +1,111 @@
+"""Processes that end: the node's own by a signal, a sensor's by one that nobody can catch."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not on the path: tools/ros_env.sh")
+
+from diff_planner.types import FaultBit, PlannerState, Source
+from fault_answers import BOUND_S
+from ros_graph import graph_of
+from slow_planner_node import BEGINS, CYCLE_S
+
+pytestmark = pytest.mark.ros
+
+TESTS = Path(__file__).resolve().parents[1]
+ENDS_WITHIN_S = 1.0
+
+
+@contextmanager
+def process(graph, *words, **options):
+    """A Python program on the domain of a graph; killed if it does not end by itself."""
+    folders = [str(TESTS), *sys.path]
+    environment = {
+        **os.environ,
+        "ROS_DOMAIN_ID": str(graph.domain),
+        "PYTHONPATH": os.pathsep.join(folders),
+    }
+    started = subprocess.Popen(
+        [sys.executable, *map(str, words)], env=environment, text=True, **options
+    )
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+        if started.stdout is not None:
+            started.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_of_a_cycle_ends_in_a_plan_that_stops(moment_bag, number):
+    program = TESTS / "slow_planner_node.py"
+    with (
+        graph_of(moment_bag, has_node=False) as graph,
+        process(graph, program, stdout=subprocess.PIPE) as node,
+    ):
+        graph.until_nominal(within_s=30.0)
+        while BEGINS not in node.stdout.readline():
+            pass
+        time.sleep(CYCLE_S / 3)
+        node.send_signal(number)
+        begin_s, begin_ns = time.monotonic(), time.monotonic_ns()
+        assert node.wait(10.0) == 0
+        took_s = time.monotonic() - begin_s
+        time.sleep(0.3)
+        last = graph.plans[-1]
+        assert "shutting down: this plan ends in a standstill and none follows" in last.reason
+        assert last.state == PlannerState.FALLBACK
+        assert last.source == Source.FALLBACK_STOP
+        assert last.speeds[0] > 1.0
+        assert last.speeds[-1] == 0.0
+        assert (last.at_ns - begin_ns) / 1e9 < BOUND_S
+        ids = [plan.trajectory.plan_id for plan in graph.plans]
+        assert all(b > a for a, b in itertools.pairwise(ids))
+        assert graph.said == (PlannerState.UNCONFIGURED, "shut down")
+        assert took_s < ENDS_WITHIN_S
+
+
+def test_a_sensor_whose_process_is_killed_is_missed_at_once_and_heard_again_when_it_is_back(
+    moment_bag,
+):
+    program = TESTS / "ros_sensors.py"
+
+    def answered_after_s(graph):
+        with process(graph, program, moment_bag, "lidar") as sensor:
+            graph.until_nominal(within_s=30.0)
+            since_ns = time.monotonic_ns()
+            sensor.kill()
+            words = "anchor 'lidar' is silent"
+            plan = graph.wait(
+                lambda: [p for p in graph.plans_since(since_ns) if words in p.reason], words
+            )[0]
+        assert plan.state == PlannerState.FALLBACK
+        assert FaultBit.INPUT_MISSING in plan.faults
+        return (plan.at_ns - since_ns) / 1e9
+
+    with graph_of(moment_bag, without=("lidar",)) as graph:
+        # Twice: it has to come back; and the machine may stand still once (fault_answers.py).
+        took_s = [answered_after_s(graph) for _ in range(2)]
+        assert min(took_s) <= BOUND_S
+
+
+def test_a_node_that_is_killed_and_started_again_plans_again(moment_bag):
+    """As `respawn` of the launch file does it: that is what covers a hang of the interpreter."""
+    words = ("-m", "diff_planner.ros.planner_node")
+    with graph_of(moment_bag, has_node=False) as graph:
+        with process(graph, *words) as node:
+            graph.until_nominal(within_s=30.0)
+            node.kill()
+        with process(graph, *words):
+            graph.until_nominal(within_s=30.0)
+            # Its numbers begin anew: whoever counts them sees that it is another process.
+            assert graph.plans[-1].trajectory.plan_id < 100
