@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diff_planner.data.synchronizer import Synchronizer
+from diff_planner.data.synchronizer import Counts, Synchronizer
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -200,6 +200,73 @@ def test_buffers_stay_small():
     assert len(synchronizer._buffers["imu"].stamps) <= 64
     assert len(synchronizer._pending.stamps) <= 64
     assert synchronizer.counts["lidar"].dropped >= 4_900
+
+
+def test_after_a_cycle_nothing_is_kept_that_no_later_anchor_can_match():
+    """Two seconds of raw pictures would be gigabytes."""
+    synchronizer = make()
+    for ms in (-500, -100, -70, -50, 0):
+        feed(synchronizer, ("camera", ms, 1000 + ms))
+    feed(synchronizer, ("odometry", -900, 900), ("odometry", 0, 1001))
+    (match,) = feed(synchronizer, ("lidar", 0, 1002))
+    assert payloads(match)["camera"] == "camera@0"
+    kept = {name: [s - T0 for s in b.stamps] for name, b in synchronizer._buffers.items()}
+    assert kept == {"camera": [-50 * MS, 0], "odometry": [0]}
+
+
+def test_of_a_stream_that_stopped_the_newest_stamp_is_kept_for_the_reason():
+    synchronizer = make()
+    feed(synchronizer, ("camera", -900, 0), ("camera", -800, 1))
+    feed(synchronizer, ("odometry", 0, 2), ("lidar", 0, 3))
+    (match,) = drain(synchronizer, T0 + 100 * MS)
+    assert match.samples["camera"] is None
+    assert synchronizer.newest_ns("camera") == T0 - 800 * MS
+
+
+def test_the_newest_cycle_that_is_ready_may_be_asked_for_alone():
+    synchronizer = make(streams={"camera": 60 * MS})
+    for ms in (0, 100, 200, 300):
+        for stream in ("camera", "lidar"):
+            if (stream, ms) != ("camera", 300):
+                synchronizer.push(stream, T0 + ms * MS, ms, T0 + ms * MS)
+    match = synchronizer.take(T0 + 301 * MS, is_newest_wanted=True)
+    assert match.stamp_ns == T0 + 200 * MS
+    assert synchronizer.counts["lidar"].dropped == 2
+    assert synchronizer.take(T0 + 301 * MS, is_newest_wanted=True) is None
+    assert synchronizer.is_pending  # the last one still waits for its picture
+    match = synchronizer.take(T0 + 351 * MS, is_newest_wanted=True)
+    assert (match.stamp_ns, match.samples["camera"]) == (T0 + 300 * MS, None)
+
+
+def test_a_match_knows_when_its_anchor_and_its_last_message_arrived():
+    (match,) = feed(make(), ("odometry", 0, 5), ("lidar", 0, 7), ("camera", 10, 30))
+    assert (match.arrival_ns, match.last_arrival_ns) == (T0 + 7 * MS, T0 + 30 * MS)
+
+
+def test_rates_are_measured_by_stamps_over_the_last_seconds():
+    counts = Counts()
+    assert counts.rate_hz == -1.0
+    for k in range(100):
+        counts.note(T0 + k * 50 * MS)
+        counts.note(T0 + k * 50 * MS)  # a doubled one is no second one
+    assert counts.rate_hz == pytest.approx(20.0)
+    for k in range(1, 100):
+        counts.note(T0 + 99 * 50 * MS + k * 100 * MS)
+    assert counts.rate_hz == pytest.approx(10.0)
+    assert len(counts.recent_ns) <= 31
+
+
+def test_after_a_jump_back_the_rate_is_measured_anew():
+    counts = Counts()
+    for k in range(10):
+        counts.note(T0 + k * 100 * MS)
+    counts.note(T0 + 880 * MS)  # out of order: passed over
+    assert counts.rate_hz == pytest.approx(10.0)
+    counts.note(T0 - 5 * S)
+    assert counts.rate_hz == -1.0
+    counts.note(T0 - 5 * S + 200 * MS)
+    assert counts.rate_hz == pytest.approx(5.0)
+    assert counts.newest_ns == T0 - 5 * S + 200 * MS
 
 
 def test_a_reset_forgets_messages_and_stamps_but_not_counts():
