@@ -107,7 +107,7 @@ def test_a_camera_that_cannot_be_used_is_absent_and_says_why(changes, fault, sen
     ("after_ms", "fault", "sentence"),
     [
         (-61, FaultBit.INPUT_STALE, "is 0.061 s old, allowed 0.06 s"),
-        (61, FaultBit.SYNC, "within 0.06 s of the anchor's stamp"),
+        (61, FaultBit.SYNC, "of the anchor's stamp, the newest is 0.061 s ahead"),
     ],
 )
 def test_a_camera_outside_of_its_tolerance_is_stale_or_not_in_sync(after_ms, fault, sentence):

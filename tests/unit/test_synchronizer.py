@@ -13,10 +13,11 @@ MS = 1_000_000
 S = 1_000 * MS
 T0 = 1_000 * S
 STREAMS = {"camera": 60 * MS, "odometry": 60 * MS}
+LEAD_MS = 250
 
 
 def make(wait_ms=50, period_ms=100, streams=None):
-    return Synchronizer("lidar", streams or STREAMS, wait_ms * MS, period_ms * MS)
+    return Synchronizer("lidar", streams or STREAMS, wait_ms * MS, period_ms * MS, LEAD_MS * MS)
 
 
 def feed(synchronizer, *events):
@@ -200,6 +201,27 @@ def test_buffers_stay_small():
     assert len(synchronizer._buffers["imu"].stamps) <= 64
     assert len(synchronizer._pending.stamps) <= 64
     assert synchronizer.counts["lidar"].dropped >= 4_900
+
+
+@pytest.mark.parametrize("ahead_ms", [350, 1000, 1900])
+def test_a_stream_whose_clock_runs_ahead_is_never_matched_with_what_it_said_long_ago(ahead_ms):
+    synchronizer = make(streams={"camera": 60 * MS})
+    for now_ms in range(0, 4000, 100):
+        feed(synchronizer, ("camera", now_ms + ahead_ms, now_ms))
+        synchronizer.push("lidar", T0 + now_ms * MS, "lidar", T0 + now_ms * MS)
+        (match,) = drain(synchronizer, T0 + (now_ms + 50) * MS)
+        assert payloads(match)["camera"] is None, now_ms
+
+
+def test_while_the_anchor_is_silent_no_more_is_kept_than_it_could_still_match():
+    synchronizer = make(streams={"camera": 60 * MS})
+    for now_ms in range(0, 3000, 33):
+        feed(synchronizer, ("camera", now_ms, now_ms))
+    kept = synchronizer._buffers["camera"].stamps
+    span_ms = (kept[-1] - kept[0]) / MS
+    assert LEAD_MS + 60 <= span_ms <= LEAD_MS + 60 + 50 + 100
+    (match,) = feed(synchronizer, ("lidar", 2970 - LEAD_MS, 2970), ("lidar", 2970, 3100))[:1]
+    assert payloads(match)["camera"] is not None
 
 
 def test_after_a_cycle_nothing_is_kept_that_no_later_anchor_can_match():

@@ -105,6 +105,7 @@ class InputAssembler:
             {name: round(self._streams[name].tolerance_s * 1e9) for name in self._matched},
             round(inputs.sync_wait_s * 1e9),
             round(inputs.period_s * 1e9),
+            round(inputs.max_anchor_age_s * 1e9),
         )
         self._counts = {
             name: self._synchronizer.counts.get(name, Counts()) for name in self._streams
@@ -302,7 +303,8 @@ class InputAssembler:
             )
         raise Unusable(
             FaultBit.SYNC,
-            f"{name}: no message on {topic} within {tolerance_s:g} s of the anchor's stamp",
+            f"{name}: no message on {topic} within {tolerance_s:g} s of the anchor's stamp, "
+            f"the newest is {-age_s:.3f} s ahead",
         )
 
     def _ego(self, match: Match, measured: tuple[float, float] | None) -> tuple[Odometry, EgoState]:

@@ -108,8 +108,11 @@ class _Buffer(Generic[Payload]):
     def prune(self) -> None:
         """Forget what is older than the buffer's span, and the oldest of too many."""
         first = bisect.bisect_left(self.stamps, self.stamps[-1] - _BUFFER_NS)
-        first = max(first, len(self.stamps) - _BUFFER_ITEMS)
-        del self.stamps[:first], self.payloads[:first]
+        self.forget(max(first, len(self.stamps) - _BUFFER_ITEMS))
+
+    def forget(self, count: int) -> None:
+        """Forget so many of the oldest."""
+        del self.stamps[:count], self.payloads[:count]
 
     def keep(self, first: int, end: int) -> int:
         """Keep the samples of indices first..end; return how many went."""
@@ -150,6 +153,7 @@ class Synchronizer:
         tolerances_ns: Mapping[str, int],
         wait_ns: int,
         period_ns: int,
+        lead_ns: int,
     ) -> None:
         """Prepare.
 
@@ -158,7 +162,12 @@ class Synchronizer:
             tolerances_ns: largest stamp distance to the anchor, by name of every other stream.
             wait_ns: longest wait for the others after the anchor arrived.
             period_ns: expected period of the anchor.
+            lead_ns: how long before the anchor a message of its stamp may arrive.  One that came
+                earlier is of a clock that runs ahead: it shows the past.
         """
+        self._lead_ns = lead_ns
+        self._kept_ns = lead_ns + wait_ns + period_ns
+        """How long before the newest message one may have come that can be of use, likewise."""
         self._anchor = anchor
         self._tolerances_ns = {k: v for k, v in tolerances_ns.items() if k != anchor}
         self._wait_ns = wait_ns
@@ -200,6 +209,7 @@ class Synchronizer:
             self.counts[stream].dropped += buffer.keep(0, 0)
         self.counts[stream].dropped += buffer.insert(stamp_ns, (now_ns, payload))
         buffer.prune()
+        self._forget_spent(buffer, now_ns - self._kept_ns - self._tolerances_ns[stream])
 
     def _push_anchor(self, stamp_ns: int, payload: object, now_ns: int) -> None:
         counts, pending = self.counts[self._anchor], self._pending
@@ -242,7 +252,7 @@ class Synchronizer:
         stamp_ns, (arrival_ns, payload) = pending.stamps.pop(0), pending.payloads.pop(0)
         samples: dict[str, Sample | None] = {self._anchor: Sample(stamp_ns, payload, arrival_ns)}
         for name in self._buffers:
-            samples[name] = self._near(name, stamp_ns)
+            samples[name] = self._near(name, stamp_ns, arrival_ns)
         self._last_ns = stamp_ns
         self._release(stamp_ns)
         has_jumped, self._has_jumped = self._has_jumped, False
@@ -259,13 +269,24 @@ class Synchronizer:
             first = bisect.bisect_left(buffer.stamps, stamp_ns - self._tolerances_ns[name])
             buffer.keep(min(first, max(len(buffer.stamps) - 1, 0)), len(buffer.stamps))
 
-    def _near(self, stream: str, stamp_ns: int) -> Sample | None:
-        """Return the sample nearest to a stamp if it is within the tolerance."""
-        buffer = self._buffers[stream]
+    @staticmethod
+    def _forget_spent(buffer: _Buffer[tuple[int, object]], arrival_ns: int) -> None:
+        """Let go of what arrived before a moment: without an anchor pictures pile up."""
+        spent = 0
+        while spent < len(buffer.stamps) - 1 and buffer.payloads[spent][0] < arrival_ns:
+            spent += 1
+        buffer.forget(spent)
+
+    def _near(self, stream: str, stamp_ns: int, anchor_arrival_ns: int) -> Sample | None:
+        """Return the sample nearest to a stamp if it is near enough, and as new as it says."""
+        buffer, tolerance_ns = self._buffers[stream], self._tolerances_ns[stream]
         at = buffer.nearest(stamp_ns)
-        if at is None or abs(buffer.stamps[at] - stamp_ns) > self._tolerances_ns[stream]:
+        if at is None or abs(buffer.stamps[at] - stamp_ns) > tolerance_ns:
             return None
         arrival_ns, payload = buffer.payloads[at]
+        later_ns = (anchor_arrival_ns - stamp_ns) - (arrival_ns - buffer.stamps[at])
+        if later_ns > self._lead_ns:
+            return None
         return Sample(buffer.stamps[at], payload, arrival_ns)
 
     def newest_ns(self, stream: str) -> int | None:
