@@ -65,6 +65,60 @@ def test_proposals_that_are_no_numbers_never_leave_the_node(graph):
     assert not candidates.states.any()
 
 
+def test_what_is_raised_outside_of_the_planner_is_answered_by_the_watchdog_and_said(graph):
+    assembler = graph.node._runtime.loop.assembler
+
+    def break_it():
+        def fail(match):
+            raise KeyError("nobody thought of that")
+
+        assembler.assemble = fail
+
+    try:
+        with_words = "unexpected KeyError in a cycle: 'nobody thought of that'"
+        first = graph.plans[-1].at_ns
+        break_it()
+        plan = graph.wait(
+            lambda: [p for p in graph.plans_since(first) if with_words in p.reason], with_words
+        )[0]
+        assert plan.state == FALLBACK
+        assert FaultBit.MODEL in plan.faults
+        assert plan.source != Source.DIFFUSION
+    finally:
+        del assembler.assemble
+
+
+def test_inputs_that_take_too_long_to_decode_are_answered_by_the_watchdog(graph):
+    assembler = graph.node._runtime.loop.assembler
+    began_ns = []
+
+    def break_it():
+        whole = type(assembler).assemble
+        began_ns.clear()
+
+        def slowly(match):
+            began_ns.append(time.monotonic_ns())
+            time.sleep(0.35)
+            return whole(assembler, match)
+
+        assembler.assemble = slowly
+
+    try:
+        plan = answer_to(
+            graph,
+            break_it,
+            began_ns=lambda: began_ns[0],
+            state=FALLBACK,
+            fault=FaultBit.DEADLINE,
+            words="the inputs of a cycle take too long to decode",
+        )
+        # What was begun before the watchdog spoke comes too late, decoded or not.
+        graph.wait_for_plans(8)
+        assert not [p for p in graph.plans_since(plan.at_ns) if p.source == Source.DIFFUSION]
+    finally:
+        del assembler.assemble
+
+
 def test_a_network_slower_than_the_period_misses_its_deadline_and_frames_are_dropped(graph):
     before = graph.status
     plan = answer_to(

@@ -165,6 +165,8 @@ def test_a_change_of_parameters_is_taken_as_a_whole_or_not_at_all(graph):
         ({"safety__max_lateral_shift_m": 1.0, "inputs__anchor": "front"}, "read"),
         ({"safety__max_lateral_shift_m": "wide"}, "expected 'Type.DOUBLE'"),
         ({"selection__max_tries": 0}, "max_tries"),
+        ({"safety__max_lateral_shift_m": float("nan")}, "max_lateral_shift_m"),
+        ({"safety__max_lateral_shift_m": float("inf")}, "max_lateral_shift_m"),
     ]
     for values, words in refusals:
         result = graph.set_parameters(**values)

@@ -153,6 +153,7 @@ def test_a_network_that_hangs_is_not_waited_for_longer_than_told(planning):
 
 
 def test_bytes_that_are_no_message_become_what_no_decoder_takes(caplog):
+    caplog.set_level("DEBUG")
     message = message_of(Arrival(TOPIC, TYPE, DATA[:40], 0))
     assert not hasattr(message, "header")
     assert f"{TOPIC}: not a {TYPE}" in caplog.text

@@ -110,8 +110,9 @@ class InferenceThread(threading.Thread):
         self._run_jobs()
         with self.lock:
             self.collect()
-            due = self._loop.take(time.monotonic_ns(), is_newest_wanted=True)
+            # Before the inputs are decoded: that may take too long as well.
             ticket = self._hooks.draw_ticket()
+            due = self._loop.take(time.monotonic_ns(), is_newest_wanted=True)
         if due is None:
             return
         self._busy_since_ns = time.monotonic_ns()
@@ -177,7 +178,8 @@ def message_of(arrival: Arrival) -> Message:
     try:
         return typestore().deserialize_cdr(arrival.data, arrival.msgtype)
     except Exception as error:  # any parser's own, of bytes that anybody may have sent
-        logger.warning("%s: not a %s: %s", arrival.topic, arrival.msgtype, error)
+        # Each of them, so no more than debug: the health of the input says it to everybody.
+        logger.debug("%s: not a %s: %s", arrival.topic, arrival.msgtype, error)
         return _Unreadable(str(error))
 
 

@@ -334,6 +334,8 @@ class PlannerNode(GivenParameters, LifecycleNode):
             found = backend.card.model_sha256
             if expected_sha256 and found != expected_sha256:
                 raise ConfigError(f"load_model: expected sha256 {expected_sha256}, got {found}")
+            if runtime is not self._runtime:
+                raise ConfigError("load_model: expected the node to stay configured meanwhile")
             if is_wanted:
                 runtime.swap(backend)
         except Exception:
