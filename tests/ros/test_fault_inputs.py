@@ -66,7 +66,7 @@ def test_a_camera_that_is_gone_is_named_and_the_plan_goes_on_without_it(graph, c
         breaking(graph, camera, fault=silent),
         state=DEGRADED,
         fault=FaultBit.INPUT_STALE,
-        words=f"{camera}: newest message on sensing/camera/{camera}/image_rect/compressed is",
+        words=f"{camera}: newest message on /sensing/camera/{camera}/image_rect/compressed is",
     )
     assert plan.source == Source.DIFFUSION
     assert health_of(plan, camera).state == HealthState.STALE
@@ -123,7 +123,7 @@ def test_odometry_that_stops_ends_in_a_standstill(graph):
         breaking(graph, "odometry", fault=silent),
         state=FALLBACK,
         fault=FaultBit.INPUT_STALE,
-        words="odometry: newest message on localization/kinematic_state is 0.",
+        words="odometry: newest message on /localization/kinematic_state is 0.",
     )
     assert plan.source in MILD
     # After half a second nobody knows how fast the vehicle is: all that is left is to stand.

@@ -22,7 +22,7 @@ def test_without_a_camera_info_the_camera_is_left_out_from_the_first_plan_on(mom
         said = [str(plan) for plan in plans]
         assert all(FaultBit.CAMERA_INFO in plan.faults for plan in plans), said
         assert plans[-1].state == PlannerState.DEGRADED
-        words = "front: no CameraInfo on sensing/camera/front/camera_info"
+        words = "front: no CameraInfo on /sensing/camera/front/camera_info"
         assert all(words in plan.reason for plan in plans), said
         graph.sensors.heal()
         graph.until_nominal()
@@ -49,7 +49,7 @@ def test_without_any_sensor_the_status_names_what_is_missing_and_no_plan_goes_ou
         graph.transition("activate")
         seen = len(graph.plans)
         status = graph.wait_for_status("waiting for inputs", state=WAITING)
-        assert "left: no message on sensing/camera/left/image_rect/compressed yet" in status.reason
+        assert "left: no message on /sensing/camera/left/image_rect/compressed yet" in status.reason
         missing = {entry.name for entry in status.inputs if entry.state == entry.STATE_NEVER}
         assert {"left", "front", "right", "lidar", "odometry"} <= missing
         graph.wait_for_status("waiting for inputs", state=WAITING)

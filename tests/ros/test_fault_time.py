@@ -54,7 +54,7 @@ def test_a_camera_whose_clock_is_off_by_a_second_is_left_out(graph, offset_s, fa
 @pytest.mark.parametrize(
     ("offset_s", "fault", "words"),
     [
-        (1.0, FaultBit.INPUT_STALE, "odometry: newest message on localization/kinematic_state is "),
+        (1.0, FaultBit.INPUT_STALE, "odometry: newest message on /localization/kinematic_state"),
         (-1.0, FaultBit.SYNC, "within 0.06 s of the anchor's stamp, the newest is 1.0"),
     ],
 )

@@ -115,8 +115,7 @@ class InputAssembler:
         self._calibrations = Calibrations()
         self._rejected: dict[str, Unusable] = {}
         """By input: why its newest message did not even become a sample."""
-        self._transform_fault = ""
-        """What was wrong with the last static transform that could not be used."""
+        self._transform_fault = ""  # of the last one that could not be used
         self._newest_cloud: Sample | None = None
         self._history = EgoHistory()
 
@@ -199,13 +198,14 @@ class InputAssembler:
             cycles.append(cycle)
         return cycles
 
-    def reset(self) -> None:
-        """Forget all messages but the calibration: infos and static transforms stay."""
+    def reset(self, *, is_same_time: bool = False) -> None:
+        """Forget all messages but the calibration, and in the same time the navigation's."""
         self._synchronizer.reset()
         self._history.clear()
         self._newest_cloud = None
-        self._latched.clear()
         self._rejected.clear()
+        if not is_same_time:
+            self._latched.clear()
 
     @property
     def _matched(self) -> list[str]:

@@ -172,10 +172,11 @@ class PlanningLoop:
         item = due.item
         if item.faults & FaultBit.CLOCK_JUMP:
             self.planner.reset(f"clock jump at {item.stamp_ns} ns")
-        if isinstance(item, MissedCycle):
-            output = self._fall_back(due, item.reason, FaultBit.NONE)
-        elif due.late:
-            output = self._fall_back(due, due.late, FaultBit.INPUT_STALE)
+        if due.late or isinstance(item, MissedCycle):
+            missed = item.reason if isinstance(item, MissedCycle) else ""
+            reason = "; ".join(filter(None, [due.late, missed]))
+            late = FaultBit.INPUT_STALE if due.late else FaultBit.NONE
+            output = self._fall_back(due, reason, late)
         else:
             output = self.planner.plan(item)
         timing = {"decode": due.decode_ms, **output.timing_ms}
@@ -234,14 +235,15 @@ class PlanningLoop:
         # All of them: those of a gap count as one, and are not told again at the next call.
         return bool(list(self._watchdog.overdue(now_ns)))
 
-    def reset(self, reason: str, now_ns: int) -> None:
+    def reset(self, reason: str, now_ns: int, *, is_same_time: bool = False) -> None:
         """Forget all but the calibration: the clock jumped.
 
         Args:
             reason: for the log.
             now_ns: the present, on the watchdog's clock after the jump.
+            is_same_time: nothing jumped: what the navigation said last counts on.
         """
-        self.assembler.reset()
+        self.assembler.reset(is_same_time=is_same_time)
         self.planner.reset(reason)
         self._watchdog.cycle(now_ns)
         self._last_stamp_ns = self._odometry_ns = None

@@ -17,7 +17,7 @@ class Arrival(NamedTuple):
     """One message as it came off the wire."""
 
     topic: str
-    """As the configuration names it."""
+    """As it is called on the graph."""
     msgtype: str
     """Such as "sensor_msgs/msg/Image"."""
     data: bytes

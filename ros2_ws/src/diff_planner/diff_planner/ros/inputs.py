@@ -14,8 +14,17 @@ from typing import Any
 from rclpy.node import Node
 
 from diff_planner.config import InputsConfig
-from diff_planner.data.input_streams import ACCELERATION, COMMAND, LIDAR, ODOMETRY, ROUTE
+from diff_planner.data.input_streams import (
+    ACCELERATION,
+    COMMAND,
+    LIDAR,
+    ODOMETRY,
+    ROUTE,
+    configured_streams,
+    names_by_topic,
+)
 from diff_planner.data.typestore import typestore
+from diff_planner.errors import ConfigError
 from diff_planner.ros.inbox import Arrival, Inbox
 from diff_planner.ros.inference_thread import CLOCK
 from diff_planner.ros.message_classes import message_class
@@ -28,6 +37,8 @@ _ACCELERATION_TYPES = (
 )
 _KEPT = ("route", "tf_static")
 """Roles whose messages come once: taken also while the node is inactive."""
+_TOPICS = ("image", "info")
+"""Of a camera."""
 _LOCK_STEP_DEPTH = 1000
 
 
@@ -72,6 +83,45 @@ def input_topics(inputs: InputsConfig) -> tuple[InputTopic, ...]:
     return (*topics, tf)
 
 
+def resolved_inputs(node: Node, inputs: InputsConfig) -> InputsConfig:
+    """Return the inputs with the names that their topics have on the graph.
+
+    The node's namespace and remaps are applied, so that reasons and health name what `ros2 topic
+    list` shows; and what is published there is told by that name: pictures are rectified if it
+    holds "image_rect".
+
+    Args:
+        node: that will subscribe.
+        inputs: as configured.
+
+    Raises:
+        ConfigError: a name is none, or one topic is configured for two inputs.
+    """
+
+    def resolve(name: str, topic: str) -> str:
+        try:
+            return str(node.resolve_topic_name(topic))
+        except RuntimeError as error:  # RCLError: its words end with a place in rcl's source
+            words = str(error).partition(", at /")[0].removeprefix("failed to resolve name: ")
+            raise ConfigError(f"inputs.{name}: {words}, got '{topic}'") from None
+
+    cameras = {
+        name: camera.model_copy(
+            update={key: resolve(f"cameras.{name}.{key}", getattr(camera, key)) for key in _TOPICS}
+        )
+        for name, camera in inputs.cameras.items()
+    }
+    streams = {
+        name: stream.model_copy(update={"topic": resolve(name, stream.topic)})
+        for name in (LIDAR, ODOMETRY, ACCELERATION, COMMAND, ROUTE)
+        if (stream := getattr(inputs, name)) is not None
+    }
+    tf_static = resolve("tf_static", inputs.tf_static)
+    found = inputs.model_copy(update={"cameras": cameras, **streams, "tf_static": tf_static})
+    names_by_topic(found, configured_streams(found))
+    return found
+
+
 class InputSubscriptions:
     """Subscriptions of all inputs; they live from configure to cleanup."""
 
@@ -88,7 +138,8 @@ class InputSubscriptions:
 
         Args:
             node: whose executor calls back.
-            inputs: what to read.
+            inputs: what to read, as configured: rcl would apply remaps once more to other names.
+                Messages go into the inbox under the names of `resolved_inputs`.
             on_mismatch: told of publishers that cannot be read.
             is_lock_step: nothing may be lost, and /clock is a message like the others.
             steady_ns: gives the time of arrival.
@@ -101,15 +152,23 @@ class InputSubscriptions:
         self.is_active = False
         """While False, only what comes once is taken."""
         self._topics = list(input_topics(inputs))
+        self._names = {t.topic: node.resolve_topic_name(t.topic) for t in self._topics}
         if is_lock_step:
             self._topics.append(InputTopic(CLOCK, "clock", ("rosgraph_msgs/msg/Clock",), "clock"))
-        depths = {t.topic: max(8, 4 * profile(t.role).depth) for t in self._topics}
+            self._names[CLOCK] = CLOCK
+        depths = {self._names[t.topic]: max(8, 4 * profile(t.role).depth) for t in self._topics}
         if is_lock_step:
             depths = dict.fromkeys(depths, _LOCK_STEP_DEPTH)
         self.inbox = Inbox(depths)
-        self._received = dict.fromkeys(depths, 0)
-        self._checked = dict.fromkeys(depths, 0)
-        self._subscriptions = {t.topic: self._subscribe(t, t.types[0]) for t in self._topics}
+        self._received = dict.fromkeys(self._names, 0)
+        self._checked = dict.fromkeys(self._names, 0)
+        self._subscriptions: dict[str, Any] = {}
+        try:
+            for topic in self._topics:
+                self._subscriptions[topic.topic] = self._subscribe(topic, topic.types[0])
+        except Exception:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -145,10 +204,12 @@ class InputSubscriptions:
                 )
 
     def _subscribe(self, topic: InputTopic, msgtype: str) -> Any:  # noqa: ANN401 - rclpy's
+        name = self._names[topic.topic]
+
         def put(data: bytes) -> None:
             self._received[topic.topic] += 1
             if self.is_active or topic.role in _KEPT:
-                self.inbox.put(Arrival(topic.topic, msgtype, data, self._steady_ns()))
+                self.inbox.put(Arrival(name, msgtype, data, self._steady_ns()))
 
         # The decoder is made here, 0.15 s for all types: in the first cycle it would come too late.
         typestore().get_msgdef(msgtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from diff_planner_msgs.srv import LoadModel
@@ -11,6 +12,22 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from diff_planner.errors import DiffPlannerError
+from diff_planner.inference import load_backend
+from diff_planner.inference.backend import Backend
+from diff_planner.resources import model_folder
+from diff_planner.ros.parameter_specs import Settings
+
+LoadBackend = Callable[[Settings], Backend]
+
+
+def backend_of(settings: Settings) -> Backend:
+    """Load the configured model into the configured backend, warm.
+
+    Raises:
+        DiffPlannerError: it cannot be loaded; says why.
+    """
+    model = settings.planner.model
+    return load_backend(model_folder(model.path), model.backend, model.threads)
 
 
 class LoadAndSwap(Protocol):

@@ -24,17 +24,16 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import UInt64
 from std_srvs.srv import SetBool
 
+from diff_planner.config import PlannerConfig
 from diff_planner.data.encode_status import StatusReport
 from diff_planner.errors import ConfigError, DiffPlannerError
-from diff_planner.inference import load_backend
 from diff_planner.inference.backend import Backend
-from diff_planner.resources import model_folder
 from diff_planner.ros.callback_guard import refuse_unknown_transitions, spin_until
 from diff_planner.ros.clock import WatchClock
-from diff_planner.ros.inputs import InputSubscriptions, input_topics
+from diff_planner.ros.inputs import InputSubscriptions, input_topics, resolved_inputs
 from diff_planner.ros.log_forwarding import forward_logs
-from diff_planner.ros.memory import keep_large_blocks
-from diff_planner.ros.model_service import ModelService
+from diff_planner.ros.memory import keep_large_blocks, settle_heap
+from diff_planner.ros.model_service import LoadBackend, ModelService, backend_of
 from diff_planner.ros.outputs import Outputs, output_topic
 from diff_planner.ros.parameter_specs import Settings
 from diff_planner.ros.parameters import (
@@ -51,38 +50,36 @@ from diff_planner.ros.status_board import StatusBoard
 from diff_planner.ros.transform_wait import wait_for_transform
 from diff_planner.types import FaultBit, PlannerState
 
+logger = logging.getLogger("diff_planner")
+
 NODE_NAME = "diff_planner"
 _DEFAULT_PERIOD_S = 0.1
 """Of the status before a configuration says another."""
 _TICKS_A_PERIOD = 4
 _CHECK_PERIOD_S = 1.0
 _TRANSFORM_WAIT_S = 3.0
-LoadBackend = Callable[[Settings], Backend]
-
-
-def backend_of(settings: Settings) -> Backend:
-    """Load the configured model into the configured backend, warm.
-
-    Raises:
-        DiffPlannerError: it cannot be loaded; says why.
-    """
-    model = settings.planner.model
-    return load_backend(model_folder(model.path), model.backend, model.threads)
 
 
 class PlannerNode(GivenParameters, LifecycleNode):
     """The planner on the graph."""
 
-    def __init__(self, *, load: LoadBackend = backend_of, **node_options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        load: LoadBackend = backend_of,
+        settle: Callable[[], None] = lambda: None,
+        **node_options: Any,  # noqa: ANN401
+    ) -> None:
         """Declare parameters, advertise, and begin to say that nothing is configured.
 
         Args:
             load: gives the model of some settings.
+            settle: called when it is configured; what a process does once before it plans.
             node_options: of rclpy's Node, such as context and parameter_overrides.
         """
         super().__init__(NODE_NAME, **{**NODE_OPTIONS, **node_options})
         self._forwarding = forward_logs(self.get_logger())
-        self._load = load
+        self._load, self._settle = load, settle
         self._faults = declare_parameters(self)
         self._settings: Settings | None = None
         self._runtime: PlanningRuntime | None = None
@@ -91,10 +88,9 @@ class PlannerNode(GivenParameters, LifecycleNode):
         self._idle = StatusReport(0, PlannerState.UNCONFIGURED, reason="not configured")
         self._refusal: StatusReport | None = None
         self._is_enabled = bool(self.get_parameter("enabled").value)
-        self._vital: set[str] = set()
         self._healed: set[str] = set()
         is_shadow = bool(self.get_parameter("shadow").value)
-        self._vital.add(self.resolve_topic_name(output_topic("trajectory", is_shadow=is_shadow)))
+        self._vital = {self.resolve_topic_name(output_topic("trajectory", is_shadow=is_shadow))}
         self._outputs = Outputs(self, self._on_mismatch, is_shadow=is_shadow)
         self.board = StatusBoard(self._outputs)
         self._consumed = self.create_publisher(
@@ -195,10 +191,11 @@ class PlannerNode(GivenParameters, LifecycleNode):
             raise
         self._settings = settings
         self._start_watchdog(settings.planner.inputs.period_s)
+        self._settle()
 
     def _connect(self, settings: Settings, backend: Backend) -> None:
         """Subscribe and put the model to work; all or nothing."""
-        config, is_lock_step = settings.planner, settings.node.lock_step
+        config, is_lock_step = self._on_graph(settings), settings.node.lock_step
         backend.warm_up()
         is_sim = bool(self.get_parameter("use_sim_time").value)
         if is_lock_step and not is_sim:
@@ -206,14 +203,12 @@ class PlannerNode(GivenParameters, LifecycleNode):
         if config.output_frame is not None:
             wait_for_transform(self, config, _TRANSFORM_WAIT_S)
         subscriptions = InputSubscriptions(
-            self, config.inputs, self._on_mismatch, is_lock_step=is_lock_step
+            self, settings.planner.inputs, self._on_mismatch, is_lock_step=is_lock_step
         )
         try:
             for sentence in unused_overrides(self):
                 self.get_logger().warning(sentence)
-            self._vital |= {
-                self.resolve_topic_name(topic.topic) for topic in input_topics(config.inputs)
-            }
+            self._vital |= {topic.topic for topic in input_topics(config.inputs)}
             self._runtime = PlanningRuntime(
                 config,
                 backend,
@@ -233,6 +228,11 @@ class PlannerNode(GivenParameters, LifecycleNode):
             raise
         self._inputs = subscriptions
 
+    def _on_graph(self, settings: Settings) -> PlannerConfig:
+        """Return what the planner is told: topics by the names that they have on the graph."""
+        inputs = resolved_inputs(self, settings.planner.inputs)
+        return settings.planner.model_copy(update={"inputs": inputs})
+
     def _release(self) -> None:
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
@@ -250,7 +250,7 @@ class PlannerNode(GivenParameters, LifecycleNode):
     def _refused(self, error: Exception) -> TransitionCallbackReturn:
         """Say why a transition failed, in every status until somebody acts."""
         if not isinstance(error, DiffPlannerError):
-            logging.getLogger("diff_planner").exception("unexpected failure")
+            logger.exception("unexpected failure")
         fault = FaultBit.NONE if isinstance(error, ConfigError) else FaultBit.MODEL
         words = str(error) or type(error).__name__
         self._refusal = StatusReport(0, PlannerState.FAULT, faults=fault, reason=words)
@@ -270,8 +270,12 @@ class PlannerNode(GivenParameters, LifecycleNode):
     def _tick(self) -> None:
         """On the watchdog's thread: plans that are overdue, and a status in every period."""
         runtime = self._runtime
-        if runtime is not None:
-            runtime.tick()
+        try:
+            if runtime is not None:
+                runtime.tick()
+        except Exception as error:  # what it could not do, the status has to say
+            logger.exception("the watchdog failed")
+            self.board.note(FaultBit.DEADLINE, f"the watchdog failed: {error}")
         if self.board.is_silent_for(self._period_s):
             idle = self._idle if runtime is None else runtime.report_without_plan()
             self.board.say(self._refusal or idle)
@@ -314,12 +318,15 @@ class PlannerNode(GivenParameters, LifecycleNode):
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         if self._settings is None or self._runtime is None:
             return SetParametersResult(successful=True)  # read, and judged, by configure
+        if any(p.name == "use_sim_time" for p in parameters):
+            reason = "use_sim_time: expected to be set before the node is configured"
+            return SetParametersResult(successful=False, reason=reason)
         try:
             changed = changed_settings(self._settings, parameters)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._settings = changed
-        self._runtime.apply(changed.planner)
+        self._runtime.apply(self._on_graph(changed))
         return SetParametersResult(successful=True)
 
     def _load_and_swap(self, path: str, expected_sha256: str, *, is_wanted: bool) -> str:
@@ -364,7 +371,7 @@ def main(args: list[str] | None = None) -> int:
         return 2
     node, executor = None, SingleThreadedExecutor()
     try:
-        node = PlannerNode()
+        node = PlannerNode(settle=settle_heap)
         executor.add_node(node)
         if node.get_parameter("autostart").value:
             node.trigger_configure()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from diff_planner.config import PlannerConfig
 from diff_planner.data.encode_status import Counters, ModelLabel, StatusReport
 from diff_planner.data.planning_loop import Cycle, PlanningLoop
-from diff_planner.errors import BackendError, DiffPlannerError
+from diff_planner.errors import BackendError, DiffPlannerError, MissingInputError
 from diff_planner.inference.backend import Backend
 from diff_planner.planner import Planner
 from diff_planner.ros.clock import WatchClock
@@ -88,7 +88,11 @@ class PlanningRuntime:
         self._gate = threading.RLock()
         self._tickets = 0
         self._thread: InferenceThread | None = None
-        self._has_cycle = self._is_hung = False
+        self._left_behind: InferenceThread | None = None
+        """One whose network did not come back when it had to end."""
+        self._failure = ""
+        """What a cycle failed of that nobody has answered yet."""
+        self._has_cycle = False
         self._dropped = 0
         self.last_plan_id = first_plan_id - 1
         around.board.model = ModelLabel.of(backend)
@@ -109,14 +113,16 @@ class PlanningRuntime:
         return self._thread is not None
 
     def activate(self) -> None:
-        """Begin to plan, with nothing known but the calibration.
+        """Begin to plan, with nothing known but calibration, route and command.
 
         Raises:
             BackendError: the network hangs since the last time.
         """
         if self._is_hung:
             raise BackendError("the network hangs in an earlier cycle: restart the process")
-        self._loop.reset("activated", self._around.watch_clock.now_ns())
+        self.collect_latched()
+        now_ns = self._around.watch_clock.now_ns()
+        self._loop.reset("activated", now_ns, is_same_time=True)
         self._has_cycle = False
         hooks = Hooks(lambda: self._tickets, self._on_cycle, self._on_failure)
         inbox = self._around.subscriptions.inbox
@@ -139,10 +145,15 @@ class PlanningRuntime:
         self._around.subscriptions.is_active = False
         with self._gate:
             self._tickets += 1  # a cycle that still runs says no more
-        if self._loop.has_stamp:
-            self._say_watchdog(reason, FaultBit.NONE, may_hold=False)
+        has_lock = thread.lock.acquire(timeout=_LOCK_WAIT_S)
+        try:
+            if self._loop.has_stamp:
+                self._say_watchdog(reason, FaultBit.NONE, may_hold=False)
+        finally:
+            if has_lock:
+                thread.lock.release()
         if not thread.stop():
-            self._is_hung = True
+            self._left_behind = thread
             logger.error("the network has not answered for %.1f s: left behind", thread.busy_s)
 
     def close(self) -> None:
@@ -199,8 +210,11 @@ class PlanningRuntime:
             if has_lock and thread.busy_s:  # else it looks into the inbox itself
                 thread.collect()
             is_due = self._loop.is_overdue(self._around.watch_clock.now_ns())
-            if is_due and self._loop.has_stamp:
-                self._say_watchdog(*self._why_overdue(thread, has_lock=has_lock))
+            if (is_due or self._failure) and self._loop.has_stamp:
+                why = self._why_overdue(thread, has_lock=has_lock)
+                with self._gate:
+                    if self._thread is thread:  # else the plan that stops has gone out
+                        self._say_watchdog(*why)
         finally:
             if has_lock:
                 thread.lock.release()
@@ -253,7 +267,14 @@ class PlanningRuntime:
                 ) from None
             done.result()
 
+    @property
+    def _is_hung(self) -> bool:
+        return self._left_behind is not None and self._left_behind.is_alive()
+
     def _why_overdue(self, thread: InferenceThread, *, has_lock: bool) -> tuple[str, FaultBit]:
+        failure, self._failure = self._failure, ""
+        if failure:
+            return failure, FaultBit.MODEL
         if not has_lock:
             return "the inputs of a cycle take too long to decode", FaultBit.DEADLINE
         if busy_s := thread.busy_s:
@@ -288,9 +309,8 @@ class PlanningRuntime:
             self._publish(cycle)
 
     def _on_failure(self, error: Exception) -> None:
-        self._around.board.note(
-            FaultBit.MODEL, f"unexpected {type(error).__name__} in a cycle: {error}"
-        )
+        self._failure = f"unexpected {type(error).__name__} in a cycle: {error}"
+        self._around.board.note(FaultBit.MODEL, self._failure)
 
     def _publish(self, cycle: Cycle) -> None:
         begin_ns = time.monotonic_ns()
@@ -336,7 +356,8 @@ class PlanningRuntime:
             message = self._around.outputs.trajectory(output, wheelbase_m, frame_id, pose)
         except DiffPlannerError as error:
             stamp_ns = output.trajectory.stamp_ns
-            faults = output.faults | FaultBit.NONFINITE_OUT
+            is_lost = isinstance(error, MissingInputError)  # the output frame
+            faults = output.faults | (FaultBit.TF if is_lost else FaultBit.NONFINITE_OUT)
             output = self.planner.fallback(stamp_ns, None, str(error), faults=faults)
             frame_id, pose = self._loop.output_pose(output)
             message = self._around.outputs.trajectory(output, wheelbase_m, frame_id, pose)

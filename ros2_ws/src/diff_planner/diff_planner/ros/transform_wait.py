@@ -35,7 +35,7 @@ class _Listener:
         )
         self._helper.create_subscription(
             Odometry,
-            node.resolve_topic_name(config.inputs.odometry.topic),
+            config.inputs.odometry.topic,
             lambda message: self.odometry_frames.add(message.header.frame_id),
             profile("odometry"),
         )
@@ -65,8 +65,8 @@ def wait_for_transform(node: Node, config: PlannerConfig, timeout_s: float) -> N
     wanted one will do then.
 
     Args:
-        node: its context and topic names are used; it is not spun.
-        config: with an output frame.
+        node: its context is used; it is not spun.
+        config: with an output frame, and topics as they are called on the graph.
         timeout_s: longest wait.
 
     Raises:
