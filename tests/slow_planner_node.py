@@ -4,7 +4,7 @@ import sys
 import time
 
 from diff_planner.inference import load_backend
-from diff_planner.ros import planner_node
+from diff_planner.ros import model_service, planner_node
 from faulty_backend import FaultyBackend
 
 CYCLE_S = 0.06
@@ -24,5 +24,5 @@ def load_slow_backend(*args):
 
 
 if __name__ == "__main__":
-    planner_node.load_backend = load_slow_backend
+    model_service.load_backend = load_slow_backend
     sys.exit(planner_node.main())
