@@ -147,11 +147,14 @@ def presence(
         counts: what became of its messages so far.
         missing: by input, what else it lacks.
     """
-    stamps = [c.newest_ns for c in counts.values() if c.newest_ns is not None]
+    # Once: on another thread messages may come meanwhile.
+    newest = {name: counts[name].newest_ns for name in streams}
+    stamps = [stamp_ns for stamp_ns in newest.values() if stamp_ns is not None]
     found = []
     for name, stream in streams.items():
         count, lack, fault = counts[name], missing.get(name, ""), FaultBit.NONE
-        age_s = -1.0 if count.newest_ns is None else (max(stamps) - count.newest_ns) / 1e9
+        stamp_ns = newest[name]
+        age_s = -1.0 if stamp_ns is None else (max(stamps) - stamp_ns) / 1e9
         if count.received == 0:
             lack = f"{name}: no message on {stream.topic} yet"
         if name in OPTIONAL:

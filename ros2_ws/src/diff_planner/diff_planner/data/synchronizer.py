@@ -58,9 +58,10 @@ class Counts:
     @property
     def rate_hz(self) -> float:
         """Messages a second by their stamps; -1 before the second one."""
-        if len(self.recent_ns) < 2:
+        recent_ns = tuple(self.recent_ns)  # on another thread a message may come meanwhile
+        if len(recent_ns) < 2:
             return -1.0
-        return (len(self.recent_ns) - 1) * 1e9 / (self.recent_ns[-1] - self.recent_ns[0])
+        return (len(recent_ns) - 1) * 1e9 / (recent_ns[-1] - recent_ns[0])
 
 
 @dataclass(frozen=True)
