@@ -157,8 +157,9 @@ class Sensors(threading.Thread):
             self._faults.update(dict.fromkeys(names, fault))
 
     def heal(self):
-        """All sensors are as they should be; what was delayed is lost."""
+        """All sensors are as they should be, and sending; what was delayed is lost."""
         with self.lock:
+            self._is_paused = False
             self._faults.clear()
             self._later.clear()
 

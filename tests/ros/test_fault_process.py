@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,8 +54,11 @@ def ended_by(bag, number):
         process(graph, program, stdout=subprocess.PIPE) as node,
     ):
         graph.until_nominal(within_s=30.0)
-        while BEGINS not in node.stdout.readline():
-            pass
+        too_late = threading.Timer(30.0, node.kill)
+        too_late.start()
+        while BEGINS not in (line := node.stdout.readline()):
+            assert line, f"the node ended without '{BEGINS}'"
+        too_late.cancel()
         time.sleep(CYCLE_S / 3)
         node.send_signal(number)
         begin_ns = time.monotonic_ns()
