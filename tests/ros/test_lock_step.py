@@ -56,10 +56,8 @@ def stamp_of(message):
 
 
 def told_in(bag):
-    """What the statuses said; the node's topics are relative."""
-    return {
-        (s.plan_id, s.state, s.fault_bits, s.reason.replace(" /", " ")) for s in statuses_of(bag)
-    }
+    """What the statuses said."""
+    return {(s.plan_id, s.state, s.fault_bits, s.reason) for s in statuses_of(bag)}
 
 
 def numbers_of(plan):
