@@ -16,6 +16,7 @@ from diff_planner.resources import model_folder
 from diff_planner.types import FaultBit, PlannerState, Source
 from fault_answers import PERIOD_S, once_more, stays_nominal
 from ros_graph import LATCHED, OUTPUTS, graph_of
+from ros_sensors import silent
 
 pytestmark = pytest.mark.ros
 
@@ -54,6 +55,27 @@ def test_deactivated_it_says_one_plan_that_stops_and_none_after_it(restarted):
     assert len([at_ns for at_ns, _ in graph.statuses if at_ns > last.at_ns]) >= 5
     assert graph.transition("activate")
     graph.until_nominal()
+
+
+def test_a_cycle_that_waits_while_the_last_plan_is_said_says_no_more(restarted, monkeypatch):
+    graph = restarted
+    graph.sensors.break_("front", fault=silent)  # each cycle waits for it
+    loop = graph.node._runtime.loop
+    said = loop.overdue
+
+    def slowly(*args, **options):
+        time.sleep(0.1)
+        return said(*args, **options)
+
+    for _ in range(3):
+        graph.wait_for_plans(2)
+        graph.wait(lambda: loop.assembler.is_pending, "cycle that waits")
+        with monkeypatch.context() as patched:
+            patched.setattr(loop, "overdue", slowly)
+            assert graph.transition("deactivate")
+        time.sleep(0.2)
+        assert "deactivated" in graph.plans[-1].reason
+        assert graph.transition("activate")
 
 
 def test_a_transition_that_the_state_does_not_have_is_refused_and_ends_nothing(graph):

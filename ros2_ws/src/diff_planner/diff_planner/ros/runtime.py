@@ -301,7 +301,8 @@ class PlanningRuntime:
 
     def _on_cycle(self, cycle: Cycle, ticket: int) -> None:
         with self._gate:
-            if ticket != self._tickets:
+            # Inactive: taken up behind the back of the plan that stops.
+            if ticket != self._tickets or self._thread is None:
                 logger.warning(
                     "plan %d came after the watchdog's and is dropped", cycle.output.plan_id
                 )
