@@ -40,6 +40,12 @@ class FaultyBackend:
         proposals = self._inner.run(inputs, noise)
         return proposals if self.fault is None else self.fault(proposals)
 
+    def heal(self):
+        """Work again; what hangs comes back."""
+        if isinstance(self.fault, Hanging):
+            self.fault.release()
+        self.fault = None
+
     def warm_up(self):
         self._inner.warm_up()
 

@@ -304,7 +304,7 @@ class Graph:
         """Repair everything."""
         self.sensors.heal()
         for backend in self.loader.backends:
-            backend.fault = None
+            backend.heal()
 
     def call(self, kind, name, within_s=15.0, **fields):
         """Call a service of the node."""

@@ -12,7 +12,7 @@ from diff_planner_msgs.srv import LoadModel
 
 from diff_planner.errors import BackendError
 from diff_planner.types import FaultBit, PlannerState, Source
-from fault_answers import answer_to
+from fault_answers import BOUND_S, answer_to, once_more
 from faulty_backend import Hanging, not_finite, raising, slow
 from ros_graph import graph_of
 
@@ -192,14 +192,17 @@ def test_a_plan_that_comes_after_the_watchdogs_is_never_published(graph):
 
 
 def test_while_the_network_hangs_the_fallback_ends_in_a_standstill_and_statuses_go_on(graph):
-    hanging, first = hang(graph)
-    graph.wait(lambda: graph.plans[-1].source == Source.EMERGENCY_STOP, "emergency stop")
-    plans = graph.plans_since(first.at_ns)
-    gaps = [(b.at_ns - a.at_ns) / 1e9 for a, b in itertools.pairwise(plans)]
-    assert len(plans) >= 15
-    assert max(gaps) < 0.3, gaps
-    assert plans[-1].speeds[-1] == 0.0
-    hanging.release()
+    def attempt():
+        hanging, first = hang(graph)
+        graph.wait(lambda: graph.plans[-1].source == Source.EMERGENCY_STOP, "emergency stop")
+        plans = graph.plans_since(first.at_ns)
+        gaps = [(b.at_ns - a.at_ns) / 1e9 for a, b in itertools.pairwise(plans)]
+        assert len(plans) >= 15
+        assert max(gaps) < BOUND_S, gaps
+        assert plans[-1].speeds[-1] == 0.0
+        hanging.release()
+
+    once_more(graph, attempt)
 
 
 def test_a_model_that_is_asked_for_while_the_network_hangs_is_not_put_to_work_later(graph):
@@ -228,7 +231,7 @@ def test_a_network_that_never_comes_back_is_left_behind_and_said(moment_bag):
         # The last plan did not wait for what hangs.
         last = graph.plans_since(before_ns)[-1]
         assert "deactivated: this plan ends in a standstill" in last.reason
-        assert (last.at_ns - before_ns) / 1e9 < 0.3
+        assert (last.at_ns - before_ns) / 1e9 < LEFT_BEHIND_S / 2
         assert last.speeds[-1] == 0.0
         assert not graph.transition("activate")
         graph.wait_for_status("the network hangs in an earlier cycle", state=PlannerState.FAULT)
